@@ -1,0 +1,73 @@
+package abi
+
+// A Helper is the prototype of a helper function: a kernel function that a
+// program calls by number, with arguments in R1 to R5 and the result in R0.
+type Helper struct {
+	ID          int32 // the Imm of the call
+	Name        string
+	Args        []ArgKind // R1, R2, …
+	Types       TypeSet   // program types that may call it
+	MovesPacket bool      // packet pointers loaded before the call are invalid after it
+}
+
+// An ArgKind says what a helper takes in a register.
+type ArgKind uint8
+
+const (
+	ArgContext  ArgKind = iota // the program's context
+	ArgScalar                  // any number
+	ArgReadMem                 // initialised memory, as many bytes as the next argument says
+	ArgWriteMem                // memory that the helper fills, as many bytes as the next argument says
+	ArgSize                    // a size in bytes, at least 1
+)
+
+// The numbers of the helpers that translated programs call, and of the rest
+// of the table (enum bpf_func_id).
+const (
+	KtimeGetNS           int32 = 5
+	TracePrintk          int32 = 6
+	GetPrandomU32        int32 = 7
+	GetSMPProcessorID    int32 = 8
+	SKBStoreBytes        int32 = 9
+	SKBLoadBytes         int32 = 26
+	GetHashRecalc        int32 = 34
+	SKBPullData          int32 = 39
+	SKBLoadBytesRelative int32 = 68
+	XDPGetBuffLen        int32 = 188
+	XDPLoadBytes         int32 = 189
+	XDPStoreBytes        int32 = 190
+)
+
+// Start headers of SKBLoadBytesRelative, its fifth argument.
+const (
+	HdrStartMAC = 0
+	HdrStartNet = 1
+)
+
+// Helpers lists the helper functions known here in rising order of number.
+// All of them return a scalar: the loads and stores 0 or a negative errno.
+var Helpers = []Helper{
+	{KtimeGetNS, "ktime_get_ns", nil, allTypes, false},
+	{TracePrintk, "trace_printk", []ArgKind{ArgReadMem, ArgSize, ArgScalar, ArgScalar, ArgScalar}, allTypes, false},
+	{GetPrandomU32, "get_prandom_u32", nil, allTypes, false},
+	{GetSMPProcessorID, "get_smp_processor_id", nil, allTypes, false},
+	{SKBStoreBytes, "skb_store_bytes", []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize, ArgScalar}, Types(SchedCLS), true},
+	{SKBLoadBytes, "skb_load_bytes", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, skbTypes, false},
+	{GetHashRecalc, "get_hash_recalc", []ArgKind{ArgContext}, Types(SchedCLS), false},
+	{SKBPullData, "skb_pull_data", []ArgKind{ArgContext, ArgScalar}, Types(SchedCLS), true},
+	{SKBLoadBytesRelative, "skb_load_bytes_relative", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize, ArgScalar}, skbTypes, false},
+	{XDPGetBuffLen, "xdp_get_buff_len", []ArgKind{ArgContext}, Types(XDP), false},
+	{XDPLoadBytes, "xdp_load_bytes", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types(XDP), false},
+	{XDPStoreBytes, "xdp_store_bytes", []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize}, Types(XDP), false},
+}
+
+// HelperByID returns the helper function with the given number, or nil if it
+// is not in the table.
+func HelperByID(id int32) *Helper {
+	for i := range Helpers {
+		if Helpers[i].ID == id {
+			return &Helpers[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package abi
+
+import "strconv"
+
+// A ProgType is a program type, with the number that the kernel gives it
+// (enum bpf_prog_type). It decides the context, the helpers and the meaning
+// of the return value.
+type ProgType uint32
+
+// The program types that attach to packets and have a context here.
+const (
+	SocketFilter ProgType = 1
+	SchedCLS     ProgType = 3
+	XDP          ProgType = 6
+	CGroupSKB    ProgType = 8
+)
+
+// progTypes names the kernel's program types as libbpf and bpftool do;
+// the index is the number.
+var progTypes = [...]string{
+	"unspec", "socket_filter", "kprobe", "sched_cls", "sched_act",
+	"tracepoint", "xdp", "perf_event", "cgroup_skb", "cgroup_sock",
+	"lwt_in", "lwt_out", "lwt_xmit", "sock_ops", "sk_skb",
+	"cgroup_device", "sk_msg", "raw_tracepoint", "cgroup_sock_addr",
+	"lwt_seg6local", "lirc_mode2", "sk_reuseport", "flow_dissector",
+	"cgroup_sysctl", "raw_tracepoint_writable", "cgroup_sockopt",
+	"tracing", "struct_ops", "ext", "lsm", "sk_lookup", "syscall",
+	"netfilter",
+}
+
+// String returns the kernel's name in lower case, such as "sched_cls", or the
+// number of a type that Linux 6.12 does not have.
+func (t ProgType) String() string {
+	if int(t) < len(progTypes) {
+		return progTypes[t]
+	}
+	return strconv.Itoa(int(t))
+}
+
+// A TypeSet is a set of program types.
+type TypeSet uint64
+
+// Types returns the set of the given program types.
+func Types(types ...ProgType) TypeSet {
+	var s TypeSet
+	for _, t := range types {
+		s |= 1 << t
+	}
+	return s
+}
+
+// Has reports whether t is in the set.
+func (s TypeSet) Has(t ProgType) bool { return t < 64 && s>>t&1 != 0 }
+
+// The sets that the tables are written with.
+var (
+	skbTypes = Types(SocketFilter, SchedCLS, CGroupSKB)
+	allTypes = skbTypes | Types(XDP)
+)
+
+// HasLegacyLoads reports whether programs of type t may use the packet loads
+// that eBPF inherits from classic BPF, LD_ABS and LD_IND (may_access_skb in
+// kernel/bpf/verifier.c).
+func (t ProgType) HasLegacyLoads() bool { return t == SocketFilter || t == SchedCLS }
