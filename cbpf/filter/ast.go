@@ -4,13 +4,24 @@ import "github.com/bpflab/bpflab/cbpf/origin"
 
 // The syntax tree. The parser builds it from text alone: names are not yet
 // looked up, qualifiers not yet judged, and nothing depends on the link type.
-// Resolution (resolve.go) replaces every [Primitive] by a [Test].
+// Resolution (resolve.go) replaces every [Primitive] by a [Test]. The primitives
+// that have no id to look up ("tcp", "ip broadcast", "vlan 5") are a Test from
+// the start.
+
+// MaxDepth is how deep the tree of an expression may nest, not counting the
+// root; terms of one And or Or are siblings, and parentheses alone or pairs of
+// "not" add no level. It bounds the stack of every recursive walk.
+const MaxDepth = 10_000
+
+// MaxArithDepth is how deep an arithmetic expression may nest: 1+1+1 has depth 2.
+const MaxArithDepth = 1000
 
 // A Span is a range of bytes of the expression.
 type Span = origin.Span
 
 // A Node is a piece of a boolean expression: *And, *Or, *Not, *Primitive,
-// *Relation, or, after resolution, a Test.
+// *Relation or a [Test]. Nodes nest at most [MaxDepth] deep, so that they can be
+// walked by recursion.
 type Node interface {
 	// Span returns the bytes of the expression that the node covers.
 	Span() Span
@@ -37,9 +48,8 @@ type Not struct {
 	At Span
 }
 
-// A Primitive is "[proto] [dir] [type] id", or a word that stands alone, such
-// as "tcp", "ip broadcast" or "vlan 5". An id alone inherits the qualifiers of
-// the primitive before it (the abbreviation rule); Quals has them filled in.
+// A Primitive is "[proto] [dir] [type] id". An id alone inherits the qualifiers
+// of the primitive before it (the abbreviation rule); Quals has them filled in.
 type Primitive struct {
 	Quals Qualifiers
 	ID    ID
@@ -60,9 +70,9 @@ type Qualifiers struct {
 // An ID is the last word of a primitive.
 type ID struct {
 	Kind   IDKind
-	Text   string // as written, without the backslash of an escaped name
-	Number uint32 // for IDNumber
-	Mask   string // for IDNet: what follows "mask", or the digits after "/"
+	Text   string // as written, without the backslash of an escaped name or what Mask holds
+	Number uint32 // for IDNumber, and the length for IDIPv4Len and IDIPv6Len
+	Mask   string // for IDIPv4Mask: what follows "mask"
 	At     Span
 }
 
@@ -72,8 +82,7 @@ type IDKind uint8
 
 // The kinds of ID.
 const (
-	IDNone     IDKind = iota // the primitive is its protocol word: "tcp"
-	IDName                   // a name: host, service, protocol, …
+	IDName     IDKind = iota // a name: host, service, protocol, …
 	IDNumber                 // a number
 	IDIPv4                   // 10.1, 10.1.2, 10.1.2.3
 	IDIPv4Len                // 10.0.0.0/8
@@ -82,7 +91,6 @@ const (
 	IDIPv6Len                // 2001:db8::/32
 	IDMAC                    // 00:11:22:33:44:55 in its five spellings
 	IDMAC8                   // $12, an ARCnet address
-	IDKeyword                // "broadcast", "vlan", "less", …: Text is the keyword
 )
 
 // A Relation is "expr relop expr".

@@ -5,7 +5,7 @@ package filter
 // numbers only and is still independent of the link type; lowering turns it
 // into loads and compares.
 
-// A Test is a resolved primitive.
+// A Test is a resolved primitive: a pointer to one of the structs below.
 type Test interface {
 	Node
 	test()
@@ -44,7 +44,7 @@ type TestLinkAddr struct {
 }
 
 // TestPort holds for packets of one of IPProtos (IP protocol numbers, tried
-// in order) with a port from Lo to Hi. Range says that the text was a
+// in order, first all of them over IPv6, then over IPv4) with a port from Lo to Hi. Range says that the text was a
 // portrange, which libpcap compiles differently from a port.
 type TestPort struct {
 	At
