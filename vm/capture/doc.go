@@ -1,0 +1,2 @@
+// Package capture reads and writes capture files.
+package capture
