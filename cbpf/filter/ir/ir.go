@@ -21,13 +21,15 @@
 // each of its faults has the same effect.
 //
 // A block evaluates the values in Evals and the operands of its condition,
-// each with all its arguments down to phis and constants.
+// each with all its arguments down to phis and constants. Taking an edge
+// evaluates the arguments that the phis of its target have for that edge.
 //
 // # Addresses
 //
 // A load's address is base + displacement without wrapping: a sum that does
 // not fit 32 bits faults. Machines that wrap are the emitter's and the
-// lowering's concern.
+// lowering's concern. No packet has 2^31 bytes or more, so an address beyond
+// that always faults.
 package ir
 
 import "github.com/bpflab/bpflab/cbpf/origin"
@@ -39,6 +41,7 @@ type Func struct {
 
 	nextBlock int
 	nextValue int
+	values    map[key]*Value
 }
 
 // A Block evaluates some values and then branches or returns.
@@ -51,6 +54,8 @@ type Block struct {
 	Succs  []*Block   // If: true, false; Jump: one; returns: none
 	Preds  []Edge     // all edges into the block; kept up to date by the methods of Func
 	Origin origin.Set // the part of the expression that the branch stands for
+
+	at [2]int // Succs[i].Preds[at[i]] is the edge out of Succs[i]
 }
 
 // An Edge is one way out of a block: From.Succs[Index].
@@ -97,6 +102,10 @@ type Value struct {
 	Args   []*Value // Load: the base, or none; Neg: one; binary: two; Phi: one per predecessor
 	Block  *Block   // Phi: its block; nil for all others
 	Origin origin.Set
+
+	max     uint32 // see MaxOf
+	faults  bool   // see CanFault
+	ownsSet bool   // nobody else appends to the array under Origin
 }
 
 // Op says how a value is computed.
