@@ -141,6 +141,18 @@ const (
 	CallKfunc  Register = 2 // Imm is a BTF id: a kernel function
 )
 
+// Kinds of 64-bit immediate, in Src of a [LoadImm64] (RFC 9669 §5.4): what a
+// loader puts in place of the two immediates.
+const (
+	WideValue         Register = 0 // the value itself
+	WideMapFD         Register = 1 // address of the map with file descriptor Imm
+	WideMapValue      Register = 2 // that of its value, plus the second Imm
+	WideBTFID         Register = 3 // address of the kernel variable with BTF id Imm, in the module with BTF descriptor second Imm
+	WideFunc          Register = 4 // address of the function of the program at distance Imm, for callbacks
+	WideMapIndex      Register = 5 // as WideMapFD, with an index into the loader's descriptor array
+	WideMapIndexValue Register = 6 // as WideMapValue, likewise
+)
+
 // Class returns the instruction class.
 func (op Opcode) Class() Opcode { return op & 0x07 }
 
