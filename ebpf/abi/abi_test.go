@@ -83,8 +83,8 @@ func TestAccess(t *testing.T) {
 func TestHelpers(t *testing.T) {
 	last := int32(0)
 	for _, h := range abi.Helpers {
-		if h.ID <= last || abi.HelperByID(h.ID).Name != h.Name {
-			t.Errorf("helper %d %s is out of order", h.ID, h.Name)
+		if h.ID <= last || h.Name() == "" {
+			t.Errorf("helper %d %q is out of order or unknown", h.ID, h.Name())
 		}
 		last = h.ID
 	}

@@ -1,10 +1,11 @@
 package abi
 
+import "github.com/bpflab/bpflab/ebpf"
+
 // A Helper is the prototype of a helper function: a kernel function that a
 // program calls by number, with arguments in R1 to R5 and the result in R0.
 type Helper struct {
-	ID          int32 // the Imm of the call
-	Name        string
+	ID          int32     // the Imm of the call
 	Args        []ArgKind // R1, R2, …
 	Types       TypeSet   // program types that may call it
 	MovesPacket bool      // packet pointers loaded before the call are invalid after it
@@ -47,19 +48,22 @@ const (
 // Helpers lists the helper functions known here in rising order of number.
 // All of them return a scalar: the loads and stores 0 or a negative errno.
 var Helpers = []Helper{
-	{KtimeGetNS, "ktime_get_ns", nil, allTypes, false},
-	{TracePrintk, "trace_printk", []ArgKind{ArgReadMem, ArgSize, ArgScalar, ArgScalar, ArgScalar}, allTypes, false},
-	{GetPrandomU32, "get_prandom_u32", nil, allTypes, false},
-	{GetSMPProcessorID, "get_smp_processor_id", nil, allTypes, false},
-	{SKBStoreBytes, "skb_store_bytes", []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize, ArgScalar}, Types(SchedCLS), true},
-	{SKBLoadBytes, "skb_load_bytes", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, skbTypes, false},
-	{GetHashRecalc, "get_hash_recalc", []ArgKind{ArgContext}, Types(SchedCLS), false},
-	{SKBPullData, "skb_pull_data", []ArgKind{ArgContext, ArgScalar}, Types(SchedCLS), true},
-	{SKBLoadBytesRelative, "skb_load_bytes_relative", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize, ArgScalar}, skbTypes, false},
-	{XDPGetBuffLen, "xdp_get_buff_len", []ArgKind{ArgContext}, Types(XDP), false},
-	{XDPLoadBytes, "xdp_load_bytes", []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types(XDP), false},
-	{XDPStoreBytes, "xdp_store_bytes", []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize}, Types(XDP), false},
+	{KtimeGetNS, nil, allTypes, false},
+	{TracePrintk, []ArgKind{ArgReadMem, ArgSize, ArgScalar, ArgScalar, ArgScalar}, allTypes, false},
+	{GetPrandomU32, nil, allTypes, false},
+	{GetSMPProcessorID, nil, allTypes, false},
+	{SKBStoreBytes, []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize, ArgScalar}, Types(SchedCLS), true},
+	{SKBLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, skbTypes, false},
+	{GetHashRecalc, []ArgKind{ArgContext}, Types(SchedCLS), false},
+	{SKBPullData, []ArgKind{ArgContext, ArgScalar}, Types(SchedCLS), true},
+	{SKBLoadBytesRelative, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize, ArgScalar}, skbTypes, false},
+	{XDPGetBuffLen, []ArgKind{ArgContext}, Types(XDP), false},
+	{XDPLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types(XDP), false},
+	{XDPStoreBytes, []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize}, Types(XDP), false},
 }
+
+// Name returns the helper's name with its prefix, such as "bpf_skb_load_bytes".
+func (h *Helper) Name() string { return ebpf.HelperName(h.ID) }
 
 // HelperByID returns the helper function with the given number, or nil if it
 // is not in the table.
