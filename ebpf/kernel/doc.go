@@ -1,0 +1,29 @@
+// Package kernel runs eBPF programs in the running Linux kernel: it loads them
+// through its verifier and test-runs them on packets, without attaching them
+// to anything. It is the referee for the other engines, and the last step
+// before a program goes to a real interface.
+//
+// [Load] puts a program into the kernel; if the kernel's verifier refuses it,
+// the error is a [*VerifierError] with the verifier's log. [Program.TestRun]
+// runs it on one packet, [NewEngine] wraps it as an engine for whole captures.
+// [Available] says in one sentence why none of this works here; [Probe] says
+// it in detail, with what to do about it.
+//
+// The kernel's test runs (BPF_PROG_TEST_RUN) are not the real thing in every
+// respect, and none of it can be configured away:
+//
+//   - A packet must have a whole Ethernet header, an IPv4 or IPv6 packet also
+//     its whole fixed network header, and it must fit in one page with its
+//     headroom: shorter and longer ones are refused (EINVAL). XDP programs
+//     run on longer ones, but see only a page of them; [NewEngine] refuses
+//     those itself.
+//   - The packet is complete by definition: its length on the wire is the
+//     number of bytes given.
+//   - Socket filters are started at the network header. [NewEngine] therefore
+//     runs them as traffic-control classifiers, which see the same context
+//     and may use the same legacy packet loads, from the link header on.
+//   - The packet arrives on the loopback device; VLAN tags that the hardware
+//     has taken out cannot be given.
+//
+// On systems other than Linux every function returns [ErrNotSupported].
+package kernel

@@ -1,0 +1,78 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrNotSupported says that this system has no eBPF, or not the part that was
+// asked for. errors.Is(err, errors.ErrUnsupported) holds for it.
+var ErrNotSupported = fmt.Errorf("eBPF in the kernel: %w on this system", errors.ErrUnsupported)
+
+// A VerifierError is the kernel's refusal of a program. %v prints one line,
+// the verifier's last word; %+v the whole log.
+type VerifierError struct {
+	Program string   // its name
+	Cause   error    // the system call's error
+	Log     []string // the verifier's log by lines; may be empty
+}
+
+// Unwrap returns the system call's error.
+func (e *VerifierError) Unwrap() error { return e.Cause }
+
+func (e *VerifierError) Error() string {
+	return fmt.Sprintf("the kernel refuses program %q (%v): %s", e.Program, e.Cause, e.reason())
+}
+
+// reason returns the last line of the log that is not statistics, with the
+// instruction before it where the line does not name one.
+func (e *VerifierError) reason() string {
+	last := len(e.Log) - 1
+	for last >= 0 && (strings.HasPrefix(e.Log[last], "processed ") || e.Log[last] == "") {
+		last--
+	}
+	if last < 0 {
+		return "the verifier gave no reason"
+	}
+	for i := last - 1; i >= 0; i-- {
+		if isInstruction(e.Log[i]) {
+			return strings.TrimSpace(e.Log[i]) + ": " + strings.TrimSpace(e.Log[last])
+		}
+	}
+	return strings.TrimSpace(e.Log[last])
+}
+
+// isInstruction reports whether a line of the log shows an instruction, as in
+// "7: (95) exit".
+func isInstruction(line string) bool {
+	index, rest, ok := strings.Cut(line, ": (")
+	return ok && len(rest) > 2 && rest[2] == ')' && strings.Trim(index, "0123456789 ") == ""
+}
+
+// Format implements [fmt.Formatter].
+func (e *VerifierError) Format(f fmt.State, verb rune) {
+	io.WriteString(f, e.Error())
+	if verb == 'v' && f.Flag('+') {
+		for _, line := range e.Log {
+			io.WriteString(f, "\n\t"+line)
+		}
+	}
+}
+
+// An Info describes a loaded program.
+type Info struct {
+	Translated int    // bytes of the program after the kernel's rewriting
+	Jited      int    // bytes of machine code, 0 if it is interpreted
+	Tag        string // the kernel's hash of the program, in hexadecimal
+	Verified   uint32 // instructions that the verifier walked through
+}
+
+// A Check is one line of what this machine and user can do; see [Probe].
+type Check struct {
+	Name   string // what was looked at, such as "program type xdp"
+	OK     bool
+	Detail string // what was found
+	Hint   string // what to do about it; empty if OK
+}

@@ -1,0 +1,146 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	cilium "github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// license lets programs call every helper; the kernel keeps some for programs
+// that say they are GPL-compatible.
+const license = "Dual BSD/GPL"
+
+// A Program is a program in the kernel. It must be closed.
+type Program struct {
+	prog *cilium.Program
+	name string
+}
+
+// Load loads a program. The name is for the kernel's listings, which keep the
+// first 15 bytes of it and only letters, digits and "_". The error is a
+// [*VerifierError] if the kernel's verifier refuses the program, an
+// [*ebpf.Error] if it is no program at all.
+func Load(name string, t abi.ProgType, prog []ebpf.Instruction) (*Program, error) {
+	p, _, err := load(name, t, prog, 0)
+	return p, err
+}
+
+// LoadVerbose is Load with the verifier's log at its most detailed: each
+// instruction on each path with the state of the registers. For a program that
+// is refused the log is in the error.
+func LoadVerbose(name string, t abi.ProgType, prog []ebpf.Instruction) (*Program, []string, error) {
+	return load(name, t, prog, cilium.LogLevelInstruction|cilium.LogLevelStats)
+}
+
+// unlimitMemory lifts the limit on locked memory, to which kernels before 5.11
+// charge programs. Failing is no error: newer kernels do not need it, and an
+// older one will refuse the load itself.
+var unlimitMemory = sync.OnceValue(rlimit.RemoveMemlock)
+
+func load(name string, t abi.ProgType, prog []ebpf.Instruction, level cilium.LogLevel) (*Program, []string, error) {
+	if err := ebpf.Validate(prog); err != nil {
+		return nil, nil, err
+	}
+	unlimitMemory()
+	raw := bytes.NewReader(ebpf.Append(nil, prog, binary.NativeEndian))
+	instructions, err := asm.AppendInstructions(nil, raw, nativeEndian, "linux")
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing program %q: %w", name, err)
+	}
+	p, err := cilium.NewProgramWithOptions(&cilium.ProgramSpec{
+		Name:         objectName(name),
+		Type:         cilium.ProgramType(t),
+		AttachType:   attachType(t),
+		Instructions: instructions,
+		License:      license,
+	}, cilium.ProgramOptions{LogLevel: level})
+	if err != nil {
+		return nil, nil, loadError(name, err)
+	}
+	return &Program{prog: p, name: name}, strings.Split(strings.TrimSpace(p.VerifierLog), "\n"), nil
+}
+
+// nativeEndian is the machine's byte order as one of the two values that
+// package asm knows.
+var nativeEndian = func() binary.ByteOrder {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
+}()
+
+// attachType returns the attach type that the kernel wants to know at load
+// time, for the types where it does.
+func attachType(t abi.ProgType) cilium.AttachType {
+	if t == abi.CGroupSKB {
+		return cilium.AttachCGroupInetIngress
+	}
+	return cilium.AttachNone
+}
+
+// objectName makes a name that the kernel takes (bpf_obj_name_cpy).
+func objectName(name string) string {
+	clean := []byte(name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)])
+	for i, c := range clean {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_') {
+			clean[i] = '_'
+		}
+	}
+	return string(clean)
+}
+
+func loadError(name string, err error) error {
+	var refused *cilium.VerifierError
+	switch {
+	case errors.As(err, &refused) && len(refused.Log) > 0:
+		return &VerifierError{Program: name, Cause: refused.Cause, Log: refused.Log}
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("loading program %q: %w; it takes root, or CAP_BPF with CAP_NET_ADMIN", name, unix.EPERM)
+	}
+	return fmt.Errorf("loading program %q: %w", name, err)
+}
+
+// Close removes the program from the kernel.
+func (p *Program) Close() error { return p.prog.Close() }
+
+// Handle returns the program as the object of the library that attaches it.
+// It stays owned by p.
+func (p *Program) Handle() *cilium.Program { return p.prog }
+
+// Info asks the kernel about the program.
+func (p *Program) Info() (Info, error) {
+	info, err := p.prog.Info()
+	if err != nil {
+		return Info{}, fmt.Errorf("asking for program %q: %w", p.name, err)
+	}
+	translated, _ := info.TranslatedSize()
+	jited, _ := info.JitedSize()
+	verified, _ := info.VerifiedInstructions()
+	return Info{Translated: translated, Jited: int(jited), Tag: info.Tag, Verified: verified}, nil
+}
+
+// Available returns nil if programs can be loaded and test-run here, and
+// otherwise the reason.
+func Available() error {
+	p, err := Load("available", abi.SchedCLS, []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()})
+	if errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("this kernel is built without bpf(): %w", ErrNotSupported)
+	}
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	_, _, err = p.TestRun(make([]byte, 64))
+	return err
+}

@@ -1,0 +1,62 @@
+//go:build !linux
+
+package kernel
+
+import (
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// A Program is a program in the kernel; there is none on this system.
+type Program struct{}
+
+// Load returns ErrNotSupported.
+func Load(name string, t abi.ProgType, prog []ebpf.Instruction) (*Program, error) {
+	return nil, ErrNotSupported
+}
+
+// LoadVerbose returns ErrNotSupported.
+func LoadVerbose(name string, t abi.ProgType, prog []ebpf.Instruction) (*Program, []string, error) {
+	return nil, nil, ErrNotSupported
+}
+
+// Close returns ErrNotSupported.
+func (p *Program) Close() error { return ErrNotSupported }
+
+// Info returns ErrNotSupported.
+func (p *Program) Info() (Info, error) { return Info{}, ErrNotSupported }
+
+// TestRun returns ErrNotSupported.
+func (p *Program) TestRun(in []byte) (ret uint32, out []byte, err error) {
+	return 0, nil, ErrNotSupported
+}
+
+// Available returns ErrNotSupported.
+func Available() error { return ErrNotSupported }
+
+// An Engine runs a program in the kernel; there is none on this system.
+type Engine struct{}
+
+// NewEngine returns ErrNotSupported.
+func NewEngine(name string, t abi.ProgType, prog []ebpf.Instruction) (*Engine, error) {
+	return nil, ErrNotSupported
+}
+
+// Name returns "kernel".
+func (e *Engine) Name() string { return "kernel" }
+
+// Run returns ErrNotSupported.
+func (e *Engine) Run(in []engine.Packet, out []engine.Result) error { return ErrNotSupported }
+
+// Close returns ErrNotSupported.
+func (e *Engine) Close() error { return ErrNotSupported }
+
+// Probe returns one failed check: the kernel path is Linux only.
+func Probe() []Check {
+	return []Check{{
+		Name:   "eBPF in the kernel",
+		Detail: ErrNotSupported.Error(),
+		Hint:   "filters and programs run here in userspace; for the kernel's word use Linux",
+	}}
+}
