@@ -143,7 +143,7 @@ func (g *generator) load(mode uint16, k uint32) {
 
 // indirect adds a load from X+k, mostly with an X for which it hits.
 func (g *generator) indirect() {
-	if !g.xKnown && g.IntN(6) > 0 && g.room() > 1 {
+	if !g.xKnown && g.IntN(24) > 0 && g.room() > 1 {
 		x := g.Uint32() >> g.IntN(32)
 		g.constantX(x)
 	}
