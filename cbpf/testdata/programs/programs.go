@@ -31,7 +31,7 @@ type Options struct {
 // Random returns a valid random program.
 func Random(r *rand.Rand, o Options) []bpf.RawInstruction {
 	g := &generator{Rand: r, o: o, n: 4 + r.IntN(MaxLen-16)}
-	g.incoming = make([]uint16, g.n+1)
+	g.incoming, g.target = make([]uint16, g.n+1), make([]bool, g.n+1)
 	for i := range g.incoming {
 		g.incoming[i] = ^uint16(0)
 	}
@@ -64,6 +64,7 @@ type generator struct {
 	prog     []bpf.RawInstruction
 	valid    uint16
 	incoming []uint16
+	target   []bool // whether a jump leads to an instruction
 	x        uint32 // what X holds, if xKnown
 	xKnown   bool
 }
@@ -78,9 +79,7 @@ func (g *generator) room() int { return g.n - len(g.prog) }
 
 // step adds an instruction or a few that belong together.
 func (g *generator) step() {
-	if g.incoming[len(g.prog)] != ^uint16(0) {
-		g.xKnown = false // a jump leads here
-	}
+	g.xKnown = g.xKnown && !g.target[len(g.prog)]
 	switch g.IntN(20) {
 	case 0, 1, 2:
 		g.load(cbpf.ModeABS, g.offset())
@@ -143,9 +142,8 @@ func (g *generator) load(mode uint16, k uint32) {
 
 // indirect adds a load from X+k, mostly with an X for which it hits.
 func (g *generator) indirect() {
-	if !g.xKnown && g.IntN(24) > 0 && g.room() > 1 {
-		x := g.Uint32() >> g.IntN(32)
-		g.constantX(x)
+	for g.IntN(24) > 0 && g.room() > 1 && (!g.xKnown || g.target[len(g.prog)]) {
+		g.constantX(g.Uint32() >> g.IntN(32))
 	}
 	k := g.offset()
 	if g.xKnown {
@@ -251,7 +249,10 @@ func (g *generator) jump() {
 	g.xKnown = false
 }
 
-func (g *generator) land(target int) { g.incoming[target] &= g.valid }
+func (g *generator) land(target int) {
+	g.incoming[target] &= g.valid
+	g.target[target] = true
+}
 
 // rare adds a return or an extension.
 func (g *generator) rare() {
