@@ -33,6 +33,9 @@ const (
 	SKBLoadBytes         int32 = 26
 	GetHashRecalc        int32 = 34
 	SKBPullData          int32 = 39
+	XDPAdjustHead        int32 = 44
+	XDPAdjustMeta        int32 = 54
+	XDPAdjustTail        int32 = 65
 	SKBLoadBytesRelative int32 = 68
 	XDPGetBuffLen        int32 = 188
 	XDPLoadBytes         int32 = 189
@@ -56,6 +59,9 @@ var Helpers = []Helper{
 	{SKBLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, skbTypes, false},
 	{GetHashRecalc, []ArgKind{ArgContext}, Types(SchedCLS), false},
 	{SKBPullData, []ArgKind{ArgContext, ArgScalar}, Types(SchedCLS), true},
+	{XDPAdjustHead, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
+	{XDPAdjustMeta, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
+	{XDPAdjustTail, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
 	{SKBLoadBytesRelative, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize, ArgScalar}, skbTypes, false},
 	{XDPGetBuffLen, []ArgKind{ArgContext}, Types(XDP), false},
 	{XDPLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types(XDP), false},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // maxOutput holds any packet that a program can leave: test runs start with
@@ -25,6 +26,9 @@ type PacketError struct {
 }
 
 func (e *PacketError) Unwrap() error { return e.Cause }
+
+// Is makes the error an [engine.ErrPacket].
+func (e *PacketError) Is(target error) bool { return target == engine.ErrPacket }
 
 func (e *PacketError) Error() string {
 	return fmt.Sprintf("the kernel does not test-run a packet of %d bytes (%v): it takes about 14 to 3500, IPv4 from 34, IPv6 from 54", e.Length, e.Cause)

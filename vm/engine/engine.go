@@ -8,7 +8,11 @@
 // because a batch is the unit over which results stay valid.
 package engine
 
-import "github.com/bpflab/bpflab/cbpf"
+import (
+	"errors"
+
+	"github.com/bpflab/bpflab/cbpf"
+)
 
 // A Packet is one input of a program.
 type Packet struct {
@@ -27,6 +31,11 @@ type Result struct {
 	Executed uint64  // instructions executed; 0 where the engine cannot count
 	Fault    error   // why the program was stopped, nil if it returned by itself
 }
+
+// ErrPacket is in the chain of a Result's Fault where the engine cannot run
+// programs on such a packet at all, because of its length, say. It says
+// nothing about the program: cross-checks pass over the packet.
+var ErrPacket = errors.New("the engine does not take such a packet")
 
 // An Event is a message from a program to the outside: a trace line, a perf
 // event or a ring buffer record.

@@ -1,0 +1,85 @@
+// Package arena is the memory of a machine: one range of addresses from 0 to
+// 4 GiB in which everything that a program can point to lies — packets,
+// stacks, contexts, map values. A program's address is an offset into the
+// range, so that addresses are the same on every run and every machine, fit
+// the 32-bit data and data_end fields of the kernel's contexts, and become
+// real pointers by one addition.
+//
+// Where the system has mmap, the whole range is reserved at once without
+// memory behind it, and pages come into being when they are touched; the base
+// never moves. Elsewhere a slice grows with the allocations, and the base
+// moves when it does.
+package arena
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+const (
+	// Size is the end of the address range.
+	Size = 1 << 32
+
+	// Granule is the alignment of allocations and the gap left after each:
+	// a multiple of every page size in use, so that the same program gets
+	// the same addresses on every machine. The first granule is never
+	// allocated: null pointers and small numbers are not addresses.
+	Granule = 1 << 16
+)
+
+// ErrFull is the error of an allocation beyond [Size].
+var ErrFull = errors.New("arena is full")
+
+// An Arena is one such range. It is not safe for concurrent allocation;
+// programs may share what has been allocated.
+type Arena struct {
+	mem  []byte // what may be touched: the whole range, or as far as allocated
+	next uint64 // where the next allocation starts
+}
+
+// New reserves an arena. It costs address space, not memory.
+func New() (*Arena, error) {
+	mem, err := reserve()
+	if err != nil {
+		return nil, fmt.Errorf("arena: %w", err)
+	}
+	return &Arena{mem: mem, next: Granule}, nil
+}
+
+// Alloc makes size zero bytes usable and returns their address, a multiple of
+// [Granule]. At least a granule behind them stays invalid, so a program that
+// runs over an end does not land in another allocation.
+func (a *Arena) Alloc(size uint64) (uint32, error) {
+	start := a.next
+	end := (start + max(min(size, Size), 1) + Granule - 1) &^ (Granule - 1)
+	if end+Granule > Size {
+		return 0, fmt.Errorf("arena: %d bytes: %w", size, ErrFull)
+	}
+	mem, err := commit(a.mem, start, end)
+	if err != nil {
+		return 0, fmt.Errorf("arena: %d bytes: %w", size, err)
+	}
+	a.mem, a.next = mem, end+Granule
+	return uint32(start), nil
+}
+
+// Bytes returns the n bytes at an allocated address. The slice is good until
+// the next Alloc or Close.
+func (a *Arena) Bytes(addr uint32, n int) []byte {
+	return a.mem[addr:][:n:n]
+}
+
+// Base returns the pointer to address 0. It is good until the next Alloc or
+// Close, and nothing at or near it may be touched: only allocated addresses.
+func (a *Arena) Base() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(a.mem)) }
+
+// Close gives the memory back. No address may be used after it.
+func (a *Arena) Close() error {
+	mem := a.mem
+	a.mem, a.next = nil, Size
+	if mem == nil {
+		return nil
+	}
+	return release(mem)
+}

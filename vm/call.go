@@ -1,0 +1,73 @@
+package vm
+
+import (
+	"fmt"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// A call is a helper call as the interpreter makes it.
+type call struct {
+	proto *abi.Helper
+	fn    helper
+}
+
+// A helper implements a helper function. The arguments are R1 to R5 and agree
+// with the prototype in [abi.Helpers]: a context is the context, memory may be
+// read or written as far as the size says. The result is R0.
+type helper func(m *Machine, a *[5]uint64) uint64
+
+// newCall finds the helper that a program of type t calls by a number.
+func newCall(id int32, t abi.ProgType) (call, error) {
+	name := ebpf.HelperName(id)
+	if name == "" {
+		return call{}, fmt.Errorf("there is no helper function %d", id)
+	}
+	c := call{abi.HelperByID(id), helpers[id]}
+	if c.proto == nil || c.fn == nil {
+		return call{}, fmt.Errorf("helper %s (%d) is not supported", name, id)
+	}
+	if !c.proto.Types.Has(t) {
+		return call{}, fmt.Errorf("%v programs cannot call helper %s (%d)", t, name, id)
+	}
+	return c, nil
+}
+
+// call calls a helper. It says no if an argument breaks the prototype. R1 to
+// R5 keep their values, as in the kernel's interpreter, although programs may
+// not rely on it.
+func (m *Machine) call(o *op) bool {
+	c := &m.calls[o.imm]
+	for i := range c.proto.Args {
+		if !m.argumentFits(c.proto, i) {
+			return false
+		}
+	}
+	m.reg[0] = c.fn(m, (*[5]uint64)(m.reg[1:6]))
+	return true
+}
+
+// argumentFits checks the argument with index i of a call.
+func (m *Machine) argumentFits(proto *abi.Helper, i int) bool {
+	v := m.reg[1+i]
+	switch proto.Args[i] {
+	case abi.ArgContext:
+		return v == uint64(m.ctx)
+	case abi.ArgSize:
+		return v > 0
+	case abi.ArgReadMem:
+		return m.reachPlain(v, m.reg[2+i], read)
+	case abi.ArgWriteMem:
+		m.mayDirty(v)
+		return m.reachPlain(v, m.reg[2+i], write)
+	}
+	return true
+}
+
+// mayDirty notes that memory at addr is about to be written.
+func (m *Machine) mayDirty(addr uint64) {
+	if addr-m.window[write].lo < m.window[write].span() {
+		m.dirty = true
+	}
+}

@@ -1,0 +1,92 @@
+package vm
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// Contexts are the structures of the kernel's user-space interface, plain
+// memory in the arena: a load of a field is a load. The kernel in contrast
+// rewrites each such load into one of its own structures.
+
+// offset returns where a field of a context lies.
+func offset(c *abi.Context, name string) int { return c.Field(name).Offset }
+
+var (
+	skbLen            = offset(&abi.SKBuff, "len")
+	skbPktType        = offset(&abi.SKBuff, "pkt_type")
+	skbMark           = offset(&abi.SKBuff, "mark")
+	skbQueueMapping   = offset(&abi.SKBuff, "queue_mapping")
+	skbProtocol       = offset(&abi.SKBuff, "protocol")
+	skbVLANPresent    = offset(&abi.SKBuff, "vlan_present")
+	skbVLANTCI        = offset(&abi.SKBuff, "vlan_tci")
+	skbVLANProto      = offset(&abi.SKBuff, "vlan_proto")
+	skbIngressIfIndex = offset(&abi.SKBuff, "ingress_ifindex")
+	skbIfIndex        = offset(&abi.SKBuff, "ifindex")
+	skbHash           = offset(&abi.SKBuff, "hash")
+	skbData           = offset(&abi.SKBuff, "data")
+	skbDataEnd        = offset(&abi.SKBuff, "data_end")
+	skbDataMeta       = offset(&abi.SKBuff, "data_meta")
+	skbWireLen        = offset(&abi.SKBuff, "wire_len")
+
+	xdpData           = offset(&abi.XDPMD, "data")
+	xdpDataEnd        = offset(&abi.XDPMD, "data_end")
+	xdpDataMeta       = offset(&abi.XDPMD, "data_meta")
+	xdpIngressIfIndex = offset(&abi.XDPMD, "ingress_ifindex")
+	xdpRxQueueIndex   = offset(&abi.XDPMD, "rx_queue_index")
+)
+
+// A contextMemory is the bytes of the context.
+type contextMemory []byte
+
+func (c contextMemory) put(off int, v uint32) { binary.LittleEndian.PutUint32(c[off:], v) }
+
+func (c contextMemory) get(off int) uint32 { return binary.LittleEndian.Uint32(c[off:]) }
+
+func (m *Machine) context() contextMemory {
+	return m.bytes(uint64(m.ctx), uint64(len(m.ctxAccess)))
+}
+
+// fillContext sets the fields that do not follow the packet's bounds.
+func (m *Machine) fillContext() {
+	c := m.context()
+	clear(c)
+	meta := &m.in.Meta
+	if !m.skb {
+		c.put(xdpIngressIfIndex, meta.IfIndex)
+		c.put(xdpRxQueueIndex, uint32(meta.Queue))
+		return
+	}
+	c.put(skbPktType, uint32(meta.PacketType))
+	c.put(skbMark, meta.Mark)
+	c.put(skbQueueMapping, uint32(meta.Queue))
+	c.put(skbProtocol, uint32(bits.ReverseBytes16(meta.Protocol)))
+	if meta.VLANPresent {
+		c.put(skbVLANPresent, 1)
+		c.put(skbVLANTCI, uint32(meta.VLANTCI))
+		c.put(skbVLANProto, uint32(bits.ReverseBytes16(meta.VLANProto)))
+	}
+	c.put(skbIngressIfIndex, meta.IfIndex)
+	c.put(skbIfIndex, meta.IfIndex)
+	c.put(skbHash, meta.RxHash)
+	c.put(skbWireLen, m.in.WireLen)
+}
+
+// pointContext sets the fields that follow the packet's bounds.
+func (m *Machine) pointContext() {
+	c, p := m.context(), &m.packet
+	if !m.skb {
+		c.put(xdpData, p.data)
+		c.put(xdpDataEnd, p.dataEnd)
+		c.put(xdpDataMeta, p.meta)
+		return
+	}
+	// The length on the wire, of which a capture may hold only the first
+	// part, as a kernel buffer may have only its first part at hand.
+	c.put(skbLen, m.in.WireLen)
+	c.put(skbData, p.data)
+	c.put(skbDataEnd, p.dataEnd)
+	c.put(skbDataMeta, p.meta)
+}

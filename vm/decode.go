@@ -1,0 +1,176 @@
+package vm
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/bpflab/bpflab/ebpf"
+)
+
+// A decoder turns instructions into ops. The program is valid by
+// [ebpf.Validate]; what the decoder refuses is unknown to this machine: maps
+// and other references, kernel functions, helpers without an implementation.
+type decoder struct {
+	m    *Machine
+	prog []ebpf.Instruction
+	at   int // the instruction being decoded
+}
+
+// decode fills m.ops and m.calls.
+func (m *Machine) decode(prog []ebpf.Instruction) error {
+	m.ops = make([]op, len(prog))
+	d := decoder{m: m, prog: prog}
+	for ; d.at < len(prog); d.at += prog[d.at].Width() {
+		ins := prog[d.at]
+		o := op{dst: uint8(ins.Dst), src: uint8(ins.Src), off: int32(ins.Off), imm: uint64(int64(ins.Imm))}
+		var err error
+		switch ins.Op.Class() {
+		case ebpf.ClassALU, ebpf.ClassALU64:
+			d.arithmetic(&o, ins)
+		case ebpf.ClassJMP, ebpf.ClassJMP32:
+			err = d.jump(&o, ins)
+		default:
+			err = d.memory(&o, ins)
+		}
+		if err != nil {
+			return err
+		}
+		m.ops[d.at] = o
+	}
+	return nil
+}
+
+func (d *decoder) errorf(format string, args ...any) error {
+	return &ebpf.Error{Index: d.at, Offset: d.at * ebpf.InstructionSize, Msg: fmt.Sprintf(format, args...)}
+}
+
+// forms returns the immediate and narrow parts of an arithmetic or jump code.
+func forms(ins ebpf.Instruction, narrowClass ebpf.Opcode) opcode {
+	var f opcode
+	if ins.Op.Source() == ebpf.SourceK {
+		f += immediate
+	}
+	if ins.Op.Class() == narrowClass {
+		f += narrow
+	}
+	return f
+}
+
+var arithmeticCodes = map[ebpf.Opcode]opcode{
+	ebpf.Add: opAdd, ebpf.Sub: opSub, ebpf.Mul: opMul, ebpf.Div: opDiv, ebpf.Mod: opMod,
+	ebpf.Or: opOr, ebpf.And: opAnd, ebpf.Xor: opXor, ebpf.Mov: opMov,
+	ebpf.Lsh: opLsh, ebpf.Rsh: opRsh, ebpf.Arsh: opArsh,
+}
+
+func (d *decoder) arithmetic(o *op, ins ebpf.Instruction) {
+	form := forms(ins, ebpf.ClassALU)
+	if form == immediate+narrow {
+		o.imm = uint64(uint32(ins.Imm))
+	}
+	switch operation := ins.Op.Operation(); {
+	case operation == ebpf.Neg:
+		o.code = opNeg + form>>1
+	case operation == ebpf.Endian:
+		d.endian(o, ins)
+	case operation == ebpf.Mov && ins.Off != 0:
+		o.code, o.imm = opSignExtend+form>>1, uint64(ins.Off)
+	case operation == ebpf.Div && ins.Off == 1:
+		o.code = opSDiv + form
+	case operation == ebpf.Mod && ins.Off == 1:
+		o.code = opSMod + form
+	default:
+		o.code = arithmeticCodes[operation] + form
+	}
+}
+
+// endian decodes byte swaps. The machine is little endian wherever it runs,
+// so conversions to little endian only cut the value to its width.
+func (d *decoder) endian(o *op, ins ebpf.Instruction) {
+	if ins.Op.Class() == ebpf.ClassALU && ins.Op.Source() == ebpf.SourceK {
+		o.code, o.imm = opTruncate, 1<<uint(ins.Imm)-1
+		return
+	}
+	o.code, o.imm = opSwap, uint64(ins.Imm)
+}
+
+var jumpCodes = map[ebpf.Opcode]opcode{
+	ebpf.Jeq: opJeq, ebpf.Jne: opJne, ebpf.Jgt: opJgt, ebpf.Jge: opJge, ebpf.Jlt: opJlt,
+	ebpf.Jle: opJle, ebpf.Jset: opJset, ebpf.Jsgt: opJsgt, ebpf.Jsge: opJsge,
+	ebpf.Jslt: opJslt, ebpf.Jsle: opJsle,
+}
+
+func (d *decoder) jump(o *op, ins ebpf.Instruction) error {
+	if target, ok := ins.Target(d.at); ok {
+		o.off = int32(target)
+	}
+	switch operation := ins.Op.Operation(); {
+	case operation == ebpf.Exit:
+		o.code = opExit
+	case operation == ebpf.Call && ins.Src == ebpf.CallLocal:
+		o.code = opCallLocal
+	case operation == ebpf.Call:
+		return d.call(o, ins)
+	case operation == ebpf.Ja:
+		o.code = opJump
+	case operation == ebpf.Jcond:
+		o.code = opMayGoto
+	default:
+		o.code = jumpCodes[operation] + forms(ins, ebpf.ClassJMP32)
+	}
+	return nil
+}
+
+func (d *decoder) call(o *op, ins ebpf.Instruction) error {
+	if ins.Src == ebpf.CallKfunc {
+		return d.errorf("kernel functions are not supported: call to BTF id %d", ins.Imm)
+	}
+	c, err := newCall(ins.Imm, d.m.typ)
+	if err != nil {
+		return d.errorf("%v", err)
+	}
+	o.code, o.imm = opCall, uint64(len(d.m.calls))
+	d.m.calls = append(d.m.calls, c)
+	return nil
+}
+
+func (d *decoder) memory(o *op, ins ebpf.Instruction) error {
+	width := opcode(bits.TrailingZeros(uint(ins.Op.Bytes())))
+	switch class, mode := ins.Op.Class(), ins.Op.Mode(); {
+	case ins.Op == ebpf.LoadImm64:
+		return d.immediate64(o, ins)
+	case class == ebpf.ClassLD && (mode == ebpf.ModeABS || mode == ebpf.ModeIND):
+		if !d.m.typ.HasLegacyLoads() {
+			return d.errorf("%v programs cannot use legacy packet loads", d.m.typ)
+		}
+		o.code, o.off = opLoadPacket+width, int32(mode&ebpf.ModeIND)
+	case class == ebpf.ClassLDX && mode == ebpf.ModeMEM:
+		o.code = d.frameOr(opLoad, opLoadFrame, ins.Src, ins) + width
+	case class == ebpf.ClassLDX && mode == ebpf.ModeMEMSX:
+		o.code = opLoadSigned + width
+	case class == ebpf.ClassSTX && mode == ebpf.ModeMEM:
+		o.code = d.frameOr(opStore, opStoreFrame, ins.Dst, ins) + width
+	case class == ebpf.ClassST && mode == ebpf.ModeMEM:
+		o.code = d.frameOr(opStoreImm, opStoreImmFrame, ins.Dst, ins) + width
+	case class == ebpf.ClassSTX && mode == ebpf.ModeATOMIC:
+		o.code = opAtomic + width
+	}
+	return nil
+}
+
+// frameOr returns the code of an access at the frame pointer if base is it and
+// the access lies in the frame, else the code of a checked access.
+func (d *decoder) frameOr(checked, frame opcode, base ebpf.Register, ins ebpf.Instruction) opcode {
+	if base == ebpf.R10 && ins.Off >= -stackSize && int(ins.Off)+ins.Op.Bytes() <= 0 {
+		return frame
+	}
+	return checked
+}
+
+func (d *decoder) immediate64(o *op, ins ebpf.Instruction) error {
+	if ins.Src != 0 {
+		return d.errorf("maps and other references are not supported yet: %v", ins)
+	}
+	o.code = opLoadImm64
+	o.imm = uint64(uint32(ins.Imm)) | uint64(d.prog[d.at+1].Imm)<<32
+	return nil
+}

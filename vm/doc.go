@@ -1,0 +1,59 @@
+// Package vm is the machine: it runs eBPF programs over packets, in user
+// space, on any system, without root.
+//
+//	m, err := vm.New(abi.XDP, prog, vm.Options{})
+//	…
+//	defer m.Close()
+//	in := []engine.Packet{{Data: frame, WireLen: uint32(len(frame))}}
+//	out := make([]engine.Result, len(in))
+//	err = m.Run(in, out) // out[0].Return is XDP_PASS, XDP_DROP, …
+//
+// [New] makes the engine "interp" for an eBPF program, [NewClassic] the engine
+// "cbpf" for a classic one. Both answer [engine.Engine].
+//
+// # Memory
+//
+// A program's addresses are offsets into one [arena.Arena]. The context that
+// R1 points to is the kernel's struct __sk_buff or struct xdp_md as user space
+// knows it (see package abi), as plain memory; its fields data and data_end
+// hold the addresses of the packet, which lies with free space before and
+// behind it where an XDP program may move its bounds. Each active function has
+// 512 bytes of stack below R10.
+//
+// The kernel has another structure behind the context and rewrites each access
+// to it when it loads a program. Here nothing is rewritten, so the index of an
+// instruction means the same everywhere: in a fault, in a trace, in the
+// verifier's report.
+//
+// # Checked mode
+//
+// The machine runs programs that no verifier has seen. So it checks every
+// access as it happens: against the packet, against the stack of the active
+// functions, against the fields of the context that the program type may read
+// or write, in the widths in which it may. What a program does otherwise ends
+// it with a [*Fault], which names the instruction, the register, the address and
+// by how much it missed the nearest memory. An instruction budget ends
+// programs that do not end by themselves.
+//
+// A verifier refuses more than that: it also wants what a program does to make
+// sense on every path. Where a program does what a verifier would refuse but no
+// memory is touched that is not the program's, the machine goes on, and always
+// in the same way: registers and stack that were never written are 0, an
+// address is a number that may be computed in any way, a helper leaves R1 to
+// R5 as they are. The same program and packets give the same results on every
+// run and every machine; random numbers and time come from [Options], and are
+// fixed sequences unless these say otherwise.
+//
+// # The interpreter
+//
+// When a program is loaded, each instruction becomes one op (op.go, decode.go):
+// a dense code instead of class, operation and source bits, immediates as 64
+// bits, jump targets as indexes. The loop (interp.go) is one switch over these
+// codes, which Go compiles to a jump table. Files in reading order: machine.go,
+// packet.go, context.go, op.go, decode.go, interp.go, memory.go, rare.go,
+// atomic.go, frames.go, legacy.go, call.go, helpers.go, adjust.go, fault.go;
+// classic.go stands apart.
+//
+// All arithmetic is that of a little-endian machine. Hosts of the other kind
+// are not supported: New says so.
+package vm

@@ -1,0 +1,159 @@
+package vm
+
+import "github.com/bpflab/bpflab/ebpf/abi"
+
+// The helper functions, by number. What they return on failure is the
+// kernel's, net/core/filter.c.
+var helpers = map[int32]helper{
+	abi.KtimeGetNS:           func(m *Machine, _ *[5]uint64) uint64 { return m.o.Clock() },
+	abi.GetPrandomU32:        func(m *Machine, _ *[5]uint64) uint64 { return uint64(m.o.Random()) },
+	abi.GetSMPProcessorID:    func(m *Machine, _ *[5]uint64) uint64 { return uint64(m.in.Meta.CPU) },
+	abi.GetHashRecalc:        getHashRecalc,
+	abi.SKBLoadBytes:         skbLoadBytes,
+	abi.SKBLoadBytesRelative: skbLoadBytesRelative,
+	abi.SKBStoreBytes:        skbStoreBytes,
+	abi.SKBPullData:          skbPullData,
+	abi.XDPGetBuffLen:        xdpGetBuffLen,
+	abi.XDPLoadBytes:         xdpLoadBytes,
+	abi.XDPStoreBytes:        xdpStoreBytes,
+	abi.XDPAdjustHead:        xdpAdjustHead,
+	abi.XDPAdjustMeta:        xdpAdjustMeta,
+	abi.XDPAdjustTail:        xdpAdjustTail,
+}
+
+// An errno is one of the kernel's error numbers; helpers return it negated.
+type errno uint64
+
+const (
+	eNOMEM errno = 12
+	eACCES errno = 13
+	eFAULT errno = 14
+	eINVAL errno = 22
+)
+
+func (e errno) negative() uint64 { return -uint64(e) }
+
+// packetBytes returns n bytes of the packet at off, counted from the first
+// one. It says no where they are not all there.
+func (m *Machine) packetBytes(off, n uint64) ([]byte, bool) {
+	size := uint64(m.packet.dataEnd - m.packet.data)
+	if off > size || n > size-off {
+		return nil, false
+	}
+	return m.bytes(uint64(m.packet.data)+off, n), true
+}
+
+// getHashRecalc returns the packet's hash. The kernel computes one where there
+// is none, with a secret key that changes at every boot; here it stays 0.
+func getHashRecalc(m *Machine, _ *[5]uint64) uint64 {
+	return uint64(m.context().get(skbHash))
+}
+
+func skbLoadBytes(m *Machine, a *[5]uint64) uint64 {
+	off, to := uint64(uint32(a[1])), m.bytes(a[2], a[3])
+	from, ok := m.packetBytes(off, uint64(len(to)))
+	return copyOrClear(to, from, ok)
+}
+
+// copyOrClear ends the skb_load_bytes helpers: what cannot be loaded is zeroed.
+func copyOrClear(to, from []byte, ok bool) uint64 {
+	if !ok {
+		clear(to)
+		return eFAULT.negative()
+	}
+	copy(to, from)
+	return 0
+}
+
+// skbLoadBytesRelative loads from the link or the network header on. As in the
+// kernel the offset cannot exceed 0xffff.
+func skbLoadBytesRelative(m *Machine, a *[5]uint64) uint64 {
+	off, to := uint64(uint32(a[1])), m.bytes(a[2], a[3])
+	header, ok := m.header(uint32(a[4]))
+	if !ok || off > 0xffff {
+		return copyOrClear(to, nil, false)
+	}
+	from, ok := m.packetBytes(uint64(int64(header))+off, uint64(len(to)))
+	return copyOrClear(to, from, ok)
+}
+
+// header returns the offset of the link or the network header.
+func (m *Machine) header(start uint32) (off int32, ok bool) {
+	switch start {
+	case abi.HdrStartMAC:
+		return m.in.Meta.LinkOffset, m.in.Meta.HasLink
+	case abi.HdrStartNet:
+		return m.in.Meta.NetworkOffset, true
+	}
+	return 0, false
+}
+
+// Flags of skb_store_bytes. The checksum that the first is about is the
+// device's for the whole packet, which a capture does not have.
+const (
+	recomputeChecksum = 1
+	invalidateHash    = 2
+)
+
+func skbStoreBytes(m *Machine, a *[5]uint64) uint64 {
+	off, from, flags := uint64(uint32(a[1])), m.bytes(a[2], a[3]), a[4]
+	if flags&^(recomputeChecksum|invalidateHash) != 0 {
+		return eINVAL.negative()
+	}
+	to, ok := m.packetBytes(off, uint64(len(from)))
+	if !ok {
+		return eFAULT.negative()
+	}
+	copy(to, from)
+	m.dirty = true
+	if flags&invalidateHash != 0 {
+		m.context().put(skbHash, 0)
+	}
+	return 0
+}
+
+// skbPullData would make the packet's bytes directly accessible; those that
+// there are always are.
+func skbPullData(m *Machine, a *[5]uint64) uint64 {
+	if _, ok := m.packetBytes(0, uint64(uint32(a[1]))); !ok {
+		return eNOMEM.negative()
+	}
+	return 0
+}
+
+func xdpGetBuffLen(m *Machine, _ *[5]uint64) uint64 {
+	return uint64(m.packet.dataEnd - m.packet.data)
+}
+
+func xdpLoadBytes(m *Machine, a *[5]uint64) uint64 {
+	from, failed := m.xdpBytes(a)
+	if failed != 0 {
+		return failed.negative()
+	}
+	copy(m.bytes(a[2], a[3]), from)
+	return 0
+}
+
+func xdpStoreBytes(m *Machine, a *[5]uint64) uint64 {
+	to, failed := m.xdpBytes(a)
+	if failed != 0 {
+		return failed.negative()
+	}
+	copy(to, m.bytes(a[2], a[3]))
+	m.dirty = true
+	return 0
+}
+
+// xdpBytes is bpf_xdp_pointer: the part of the packet that the arguments of
+// xdp_load_bytes and xdp_store_bytes speak of.
+func (m *Machine) xdpBytes(a *[5]uint64) ([]byte, errno) {
+	off, n := uint64(uint32(a[1])), uint64(uint32(a[3]))
+	if off > 0xffff || n > 0xffff {
+		return nil, eFAULT
+	}
+	b, ok := m.packetBytes(off, n)
+	if !ok {
+		return nil, eINVAL
+	}
+	return b, 0
+}

@@ -1,0 +1,189 @@
+package vm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/arena"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// Options are what a machine can be told; the zero value is good.
+type Options struct {
+	// Budget is how many instructions one run may take before it is
+	// stopped with [ErrBudget]; 0 stands for [DefaultBudget].
+	Budget uint64
+
+	// Random is what the helper get_prandom_u32 and the classic random
+	// extension ask. By default it is a generator with a fixed seed, new
+	// in each machine, so that runs are repeatable.
+	Random func() uint32
+
+	// Clock is what the helper ktime_get_ns asks. By default time starts
+	// at one second and goes on by a microsecond each time it is asked.
+	Clock func() uint64
+}
+
+// DefaultBudget is the budget of a run if none is given: enough for the
+// longest loops that the kernel's verifier admits in practice, and less than a
+// second.
+const DefaultBudget = 1 << 28
+
+// ErrBudget is the fault of a program stopped for using up its budget.
+var ErrBudget = errors.New("instruction budget used up")
+
+func (o Options) withDefaults() Options {
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	if o.Random == nil {
+		o.Random = rand.New(rand.NewPCG(0, 0)).Uint32
+	}
+	if o.Clock == nil {
+		now := uint64(1e9)
+		o.Clock = func() uint64 { now += 1000; return now }
+	}
+	return o
+}
+
+// A Machine runs one eBPF program: it is the engine "interp". It is not safe
+// for concurrent use.
+type Machine struct {
+	typ  abi.ProgType
+	prog []ebpf.Instruction
+	o    Options
+
+	// The program as the interpreter runs it, and its memory.
+	ops   []op
+	calls []call
+	mem   *arena.Arena
+	base  unsafe.Pointer // address 0
+
+	// The state of a run.
+	reg    [16]uint64 // R0 to R10; 16, so that a masked index is in range
+	pc     int
+	left   uint64 // of the budget
+	loops  uint32 // of may_goto, in this frame
+	depth  int    // frames in use below the current one
+	frames [maxFrames]frame
+
+	// What the program may touch; see memory.go.
+	window             [2]window // the packet, to read and to write
+	stackLow, stackTop uint32
+	usesStack          bool
+	ctx                uint32
+	ctxAccess          []uint8
+	skb                bool // the context is a __sk_buff, else an xdp_md
+
+	packet packet
+	in     *engine.Packet // what this run was given
+	dirty  bool           // the packet may have changed
+	out    []byte         // packets after the program, of one batch
+}
+
+// New makes a machine for a program of the given type. The program is
+// validated ([ebpf.Validate]) but not verified: the machine runs in checked
+// mode, where every access is checked as it happens. The error is an
+// [*ebpf.Error] if it is about an instruction: an invalid one, or one that
+// this machine does not support.
+func New(t abi.ProgType, prog []ebpf.Instruction, o Options) (*Machine, error) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		return nil, errors.New("the eBPF machine needs a little-endian host")
+	}
+	context := abi.ContextOf(t)
+	if context == nil {
+		return nil, fmt.Errorf("programs of type %v are not supported", t)
+	}
+	if err := ebpf.Validate(prog); err != nil {
+		return nil, err
+	}
+	m := &Machine{typ: t, prog: slices.Clone(prog), o: o.withDefaults(), skb: context == &abi.SKBuff}
+	if err := m.decode(m.prog); err != nil {
+		return nil, err
+	}
+	m.ctxAccess = contextAccess(t, context)
+	m.usesStack = slices.ContainsFunc(prog, usesStack)
+	if err := m.allocate(context); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// usesStack reports whether an instruction can lead to the stack.
+func usesStack(ins ebpf.Instruction) bool { return ins.Dst == ebpf.R10 || ins.Src == ebpf.R10 }
+
+// allocate lays out the machine's memory: context, stack, packet.
+func (m *Machine) allocate(context *abi.Context) (err error) {
+	if m.mem, err = arena.New(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.mem.Close())
+		}
+	}()
+	if m.ctx, err = m.mem.Alloc(uint64(context.Size)); err != nil {
+		return err
+	}
+	stack, err := m.mem.Alloc(maxFrames * stackSize)
+	if err != nil {
+		return err
+	}
+	m.stackTop = stack + maxFrames*stackSize
+	if err = m.growPacket(0); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Name returns "interp".
+func (m *Machine) Name() string { return "interp" }
+
+// Close gives the machine's memory back.
+func (m *Machine) Close() error { return m.mem.Close() }
+
+// Run runs the program over each packet; see [engine.Engine]. A program that
+// was stopped has a [*Fault], with the machine's state at that moment, or
+// [ErrBudget] in its result.
+func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
+	m.out = m.out[:0]
+	for i := range in {
+		m.runOne(&in[i], &out[i])
+	}
+	return nil
+}
+
+func (m *Machine) runOne(in *engine.Packet, out *engine.Result) {
+	if err := m.receive(in); err != nil {
+		*out = engine.Result{Fault: err}
+		return
+	}
+	m.start()
+	why := m.interpret()
+	*out = engine.Result{Return: uint32(m.reg[0]), Data: m.packetAfter(), Executed: m.o.Budget - m.left}
+	switch why {
+	case stopBudget:
+		out.Return, out.Fault = 0, ErrBudget
+	case stopFault:
+		out.Return, out.Fault = 0, m.diagnose()
+	}
+}
+
+// start sets the registers and the stack for a run: R1 is the context, R10
+// the frame pointer. The others are undefined in eBPF and 0 here, as is the
+// stack, so that even a program that reads what it never wrote does the same
+// on every run and machine.
+func (m *Machine) start() {
+	m.reg = [16]uint64{1: uint64(m.ctx), 10: uint64(m.stackTop)}
+	m.pc, m.left, m.loops, m.depth = 0, m.o.Budget, maxLoops, 0
+	m.stackLow = m.stackTop - stackSize
+	if m.usesStack {
+		clear(m.bytes(uint64(m.stackLow), stackSize))
+	}
+}
