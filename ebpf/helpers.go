@@ -1,10 +1,11 @@
 package ebpf
 
 // HelperName returns the name of a kernel helper function ("bpf_skb_load_bytes"
-// for 26), or "" for a number that names none. The kernel has stopped adding
+// for 26), or "" for a number that names none. Number 0 is the kernel's
+// "bpf_unspec", which no program may call. The kernel has stopped adding
 // helpers at number 211: what is newer is a kernel function, called by BTF id.
 func HelperName(n int32) string {
-	if n <= 0 || int(n) >= len(helperNames) {
+	if n < 0 || int(n) >= len(helperNames) {
 		return ""
 	}
 	return "bpf_" + helperNames[n]
@@ -29,6 +30,7 @@ var helperNumbers = func() map[string]int32 {
 // helperNames is indexed by helper number; include/uapi/linux/bpf.h of the
 // kernel is the registry.
 var helperNames = [...]string{
+	0:   "unspec",
 	1:   "map_lookup_elem",
 	2:   "map_update_elem",
 	3:   "map_delete_elem",

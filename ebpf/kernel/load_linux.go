@@ -133,7 +133,7 @@ func (p *Program) Info() (Info, error) {
 // Available returns nil if programs can be loaded and test-run here, and
 // otherwise the reason.
 func Available() error {
-	p, err := Load("available", abi.SchedCLS, []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()})
+	p, err := Load("probe", abi.SchedCLS, []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()})
 	if errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("this kernel is built without bpf(): %w", ErrNotSupported)
 	}
