@@ -107,19 +107,36 @@ func otherTransports(e ends) []network {
 		e.over(protoSCTP, sctp(36412, 36412), "sctp same ports"),
 		e.over(protoAH, ah(protoTCP, seg), "ah tcp 80"),
 		e.over(protoESP, join(be32(be32(nil, 0x200), 1), make([]byte, 24)), "esp"),
-		e.over(protoPIM, summed(2, []byte{0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105}), "pim hello"),
-		e.over(protoVRRP, summed(6, []byte{0x21, 7, 100, 1, 0, 1, 0, 0, 10, 0, 0, 1}), "vrrp"),
-		e.over(protoOSPF, ospfHello(), "ospf hello"),
+		e.over(protoPIM, e.pim(), "pim hello"),
+		e.over(protoVRRP, e.vrrp(), "vrrp"),
+		e.over(protoOSPF, e.ospf(), "ospf hello"),
 		e.over(protoIGRP, make([]byte, 12), "igrp"),
 		e.over(253, []byte("experiment"), "protocol 253"),
 		e.over(255, nil, "protocol 255 empty"),
 	}
 }
 
-func ospfHello() []byte {
-	h := join([]byte{2, 1, 0, 44}, []byte{10, 0, 0, 1}, make([]byte, 4), make([]byte, 12))
-	h = join(h, []byte{255, 0, 0, 0, 0, 10, 2, 1, 0, 0, 0, 40}, make([]byte, 8))
-	return summed(12, h)
+func (e ends) pim() []byte {
+	return e.summed(protoPIM, 2, []byte{0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105})
+}
+
+// vrrp is an advertisement of version 2 or 3; only the latter's checksum has a
+// pseudo header, over IPv6.
+func (e ends) vrrp() []byte {
+	if e.src.Is4() {
+		return e.summed(protoVRRP, 6, join([]byte{0x21, 7, 100, 1, 0, 1, 0, 0, 10, 0, 0, 1}, zeros(8)))
+	}
+	return e.summed(protoVRRP, 6, join([]byte{0x31, 7, 100, 1, 0, 100, 0, 0}, e.src.AsSlice()))
+}
+
+// ospf is a hello of version 2 or 3.
+func (e ends) ospf() []byte {
+	if e.src.Is4() {
+		h := join([]byte{2, 1, 0, 44}, []byte{10, 0, 0, 1}, zeros(4), zeros(12))
+		return e.summed(protoOSPF, 12, join(h, []byte{255, 0, 0, 0, 0, 10, 2, 1, 0, 0, 0, 40}, zeros(8)))
+	}
+	h := join([]byte{3, 1, 0, 36}, []byte{10, 0, 0, 1}, zeros(8))
+	return e.summed(protoOSPF, 12, join(h, []byte{0, 0, 0, 1, 1, 0, 0, 0x13, 0, 10, 0, 40}, zeros(8)))
 }
 
 // tunnelSamples carry another packet inside.
@@ -302,6 +319,6 @@ func arpSamples() []network {
 
 func ipx() []byte {
 	to, from := broadcast, station(4)
-	return join([]byte{0xff, 0xff, 0, 30, 0, 0}, []byte{0, 0, 0, 1}, to[:], []byte{4, 0x52},
-		[]byte{0, 0, 0, 1}, from[:], []byte{4, 0x53})
+	return join([]byte{0xff, 0xff, 0, 30, 0, 0}, []byte{0, 0, 0, 1}, to[:], []byte{0x50, 0},
+		[]byte{0, 0, 0, 1}, from[:], []byte{0x50, 0})
 }

@@ -66,23 +66,23 @@ func lldp() []byte {
 // llcSamples are IEEE 802.3 frames: a length where Ethernet II has a type.
 func llcSamples() []Sample {
 	ip4, _, arp := innerPackets()
-	isis := join([]byte{0xfe, 0xfe, 3, 0x83, 27, 1, 0}, []byte{15, 1, 0, 0}, zeros(20))
-	frames := []struct {
+	type frame struct {
 		name string
 		dst  mac
 		llc  []byte
-	}{
+	}
+	frames := []frame{
 		{"802.3 stp", stpGroup, join([]byte{0x42, 0x42, 3}, stp())},
 		{"802.3 netbeui", station(2), join([]byte{0xf0, 0xf0, 3}, zeros(20))},
 		{"802.3 ipx", broadcast, join([]byte{0xe0, 0xe0, 3}, ipx())},
 		{"802.3 ipx raw", broadcast, ipx()},
 		{"snap ipv4", station(2), snap(0, etherIPv4, ip4)},
 		{"snap arp", broadcast, snap(0, etherARP, arp)},
-		{"snap cdp", cdpGroup, snap(0x00000c, 0x2000, []byte{2, 180, 0, 0})},
+		{"snap cdp", cdpGroup, snap(0x00000c, 0x2000, summed(2, []byte{2, 180, 0, 0}))},
 		{"snap appletalk", station(2), snap(0x080007, 0x809b, zeros(20))},
 		{"snap aarp", station(2), snap(0, 0x80f3, zeros(28))},
 		{"snap ipx", station(2), snap(0, etherIPX, ipx())},
-		{"802.3 es-is", isisGroup, join([]byte{0xfe, 0xfe, 3, 0x82}, zeros(12))},
+		{"802.3 es-is", isisGroup, join([]byte{0xfe, 0xfe, 3}, []byte{0x82, 10, 1, 0, 2, 0, 100, 0, 0, 0})},
 		{"802.3 clnp", station(2), join([]byte{0xfe, 0xfe, 3, 0x81}, zeros(20))},
 		{"802.3 llc supervisory", station(2), []byte{0x04, 0x04, 0x01, 0x06}},
 		{"802.3 llc information", station(2), join([]byte{0x04, 0x05, 0x02, 0x04}, []byte("data"))},
@@ -91,13 +91,7 @@ func llcSamples() []Sample {
 		{"802.3 largest length", station(2), join([]byte{0xf0, 0xf0, 3}, zeros(1497))},
 	}
 	for _, t := range []byte{15, 16, 17, 18, 20, 24, 25, 26, 27} { // hellos, LSPs, sequence numbers
-		pdu := slices.Clone(isis)
-		pdu[7] = t
-		frames = append(frames, struct {
-			name string
-			dst  mac
-			llc  []byte
-		}{fmt.Sprintf("802.3 is-is %d", t), isisGroup, pdu})
+		frames = append(frames, frame{fmt.Sprintf("802.3 is-is %d", t), isisGroup, join([]byte{0xfe, 0xfe, 3}, isis(t))})
 	}
 	var all []Sample
 	for _, f := range frames {
@@ -112,6 +106,25 @@ func stp() []byte {
 	bridge := station(1)
 	b = join(b, []byte{0x80, 0}, bridge[:], zeros(4), []byte{0x80, 0}, bridge[:], []byte{0x80, 1})
 	return join(b, []byte{0, 0, 20, 0, 2, 0, 15, 0})
+}
+
+// isis is a PDU of IS-IS (ISO 10589) without variable fields: hellos hold their
+// length behind circuit type, system and holding time, the others first.
+func isis(kind byte) []byte {
+	length, at := byte(27), 8
+	switch kind {
+	case 15, 16:
+		at = 17
+	case 17:
+		length, at = 20, 17
+	case 24, 25:
+		length = 33
+	case 26, 27:
+		length = 17
+	}
+	pdu := join([]byte{0x83, length, 1, 0, kind, 1, 0, 0}, zeros(int(length)-8))
+	pdu[at+1] = length
+	return pdu
 }
 
 func vlanSamples() []Sample {
@@ -205,7 +218,7 @@ func cookedSamples(lt cbpf.LinkType) []Sample {
 		cooked("outgoing ipv4", 4, etherIPv4, ip4),
 		cooked("broadcast ipv4", 1, etherIPv4, ip4),
 		cooked("802.2 stp", 2, 4, join([]byte{0x42, 0x42, 3}, stp())),
-		cooked("802.2 is-is", 2, 4, join([]byte{0xfe, 0xfe, 3, 0x83, 27, 1, 0}, []byte{15, 1, 0, 0}, zeros(20))),
+		cooked("802.2 is-is", 2, 4, join([]byte{0xfe, 0xfe, 3}, isis(15))),
 		cooked("802.2 snap ipv4", 0, 4, snap(0, etherIPv4, ip4)),
 		cooked("802.3 novell ipx", 1, 1, ipx()),
 		cooked("vlan 100 ipv4", 0, etherVLAN, tagged(100, etherIPv4, ip4)),
@@ -242,7 +255,7 @@ func pppSamples() []Sample {
 	return []Sample{
 		{"lcp", ppp(pppLCP, lcp)},
 		{"ipcp", ppp(pppIPCP, lcp)},
-		{"osi is-is", ppp(pppOSI, join([]byte{0x83, 27, 1, 0}, []byte{15, 1, 0, 0}, zeros(20)))},
+		{"osi is-is", ppp(pppOSI, isis(18))},
 		{"mpls 100 1024 ipv6", ppp(pppMPLS, mpls(ip6, 100, 1024))},
 		{"without framing ipv4", bare(pppIPv4, ip4)},
 		{"without framing ipv6", bare(pppIPv6, ip6)},

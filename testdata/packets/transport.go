@@ -17,17 +17,21 @@ const (
 	cwr
 )
 
-// tcp makes a segment with a header of 20 bytes plus options.
+// tcp makes a segment with a header of 20 bytes plus options; a segment with
+// the ACK flag acknowledges always the same number.
 func (e ends) tcp(sport, dport uint16, flags byte, seq uint32, options, payload []byte) []byte {
-	hlen := 20 + len(options)
-	b := make([]byte, 0, hlen+len(payload))
-	b = be16(be16(b, sport), dport)
-	b = be32(b, seq)
 	acked := uint32(0)
 	if flags&ack != 0 {
 		acked = 0x01020304
 	}
-	b = be32(b, acked)
+	return e.segment(sport, dport, flags, seq, acked, options, payload)
+}
+
+func (e ends) segment(sport, dport uint16, flags byte, seq, acked uint32, options, payload []byte) []byte {
+	hlen := 20 + len(options)
+	b := make([]byte, 0, hlen+len(payload))
+	b = be16(be16(b, sport), dport)
+	b = be32(be32(b, seq), acked)
 	b = append(b, byte(hlen/4)<<4, flags)
 	b = be16(b, 64240)
 	b = append(b, 0, 0, 0, 0)
@@ -82,9 +86,19 @@ func (e ends) neighbour(kind byte) []byte {
 }
 
 // summed fills the Internet checksum at offset at of a message whose checksum
-// covers just itself: IGMP, PIM, VRRP, OSPF.
+// covers just itself: IGMP, and the routing protocols over IPv4.
 func summed(at int, b []byte) []byte {
 	binary.BigEndian.PutUint16(b[at:], checksum(sum(b)))
+	return b
+}
+
+// summed does the same for a protocol whose checksum covers a pseudo header too if
+// it runs over IPv6.
+func (e ends) summed(proto byte, at int, b []byte) []byte {
+	if e.src.Is4() {
+		return summed(at, b)
+	}
+	binary.BigEndian.PutUint16(b[at:], checksum(sum(b)+e.pseudo(proto, len(b))))
 	return b
 }
 
