@@ -21,11 +21,11 @@ import (
 
 // A lowerer holds what is shared by the whole of one lowering.
 type lowerer struct {
-	f       *ir.Func
-	opts    *Options
-	slots   int        // run-time offsets handed out so far
-	faults  edges      // ways that reject whatever the rest of the filter says
-	at      Span       // the leaf being lowered
+	f      *ir.Func
+	opts   *Options
+	slots  int        // run-time offsets handed out so far
+	faults edges      // ways that reject whatever the rest of the filter says
+	at     Span       // the leaf being lowered
 	origin origin.Set // the same as provenance
 	err    *Error     // the first refusal
 }

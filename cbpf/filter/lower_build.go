@@ -49,47 +49,65 @@ func not(t test) test {
 	}
 }
 
-// equal compares a field of the packet with a number.
-func (lw *lowerer) equal(at offset, k uint32, size uint8, want uint32) test {
-	return lw.masked(at, k, size, 0xffffffff, want)
+// A loader reads size bytes of a header, k bytes into it.
+type loader func(s *site, k uint32, size uint8) *ir.Value
+
+// at reads a header that starts at an offset.
+func at(start offset) loader {
+	return func(s *site, k uint32, size uint8) *ir.Value { return s.load(start, k, size) }
 }
 
-// masked compares the bits of a field that are in mask with a number.
-func (lw *lowerer) masked(at offset, k uint32, size uint8, mask, want uint32) test {
-	return lw.field(at, k, size, mask, ir.Eq, want)
+// A field is a number in a header: size bytes at k, of which mask counts.
+type field struct {
+	header loader
+	k      uint32
+	size   uint8
+	mask   uint32
 }
 
-// anyBit holds if a field has one of the bits of mask.
-func (lw *lowerer) anyBit(at offset, k uint32, size uint8, mask uint32) test {
-	return lw.field(at, k, size, 0xffffffff, ir.Set, mask)
-}
+const allBits = 0xffffffff
 
-// above holds if a field is greater than a number.
-func (lw *lowerer) above(at offset, k uint32, size uint8, limit uint32) test {
-	return lw.field(at, k, size, 0xffffffff, ir.Gt, limit)
-}
-
-// atLeast holds if a field is a number or greater.
-func (lw *lowerer) atLeast(at offset, k uint32, size uint8, least uint32) test {
-	return lw.field(at, k, size, 0xffffffff, ir.Ge, least)
-}
-
-// field loads a field, masks it and branches. Where the mask is 0 the load
+// compare loads a field, masks it and branches. Where the mask is 0 the load
 // stays, for its fault.
-func (lw *lowerer) field(at offset, k uint32, size uint8, mask uint32, op ir.CondOp, want uint32) test {
+func (lw *lowerer) compare(x field, op ir.CondOp, n uint32) test {
 	return func(in edges) (yes, no edges) {
 		s := lw.site(in)
-		v := s.load(at, k, size)
-		if mask != 0xffffffff {
-			v = lw.f.Binary(ir.And, v, lw.const32(mask), lw.origin)
+		v := x.header(s, x.k, x.size)
+		if x.mask != allBits {
+			v = lw.f.Binary(ir.And, v, lw.const32(x.mask), lw.origin)
 		}
-		return s.branch(op, v, lw.const32(want))
+		return s.branch(op, v, lw.const32(n))
 	}
+}
+
+// equal compares size bytes at start + k with a number.
+func (lw *lowerer) equal(start offset, k uint32, size uint8, want uint32) test {
+	return lw.masked(start, k, size, allBits, want)
+}
+
+// masked compares those bits that are in mask.
+func (lw *lowerer) masked(start offset, k uint32, size uint8, mask, want uint32) test {
+	return lw.compare(field{at(start), k, size, mask}, ir.Eq, want)
+}
+
+// anyBit holds if one of the bits of mask is set.
+func (lw *lowerer) anyBit(start offset, k uint32, size uint8, mask uint32) test {
+	return lw.compare(field{at(start), k, size, allBits}, ir.Set, mask)
+}
+
+// above holds if the number is greater than limit.
+func (lw *lowerer) above(start offset, k uint32, size uint8, limit uint32) test {
+	return lw.compare(field{at(start), k, size, allBits}, ir.Gt, limit)
+}
+
+// atLeast holds if the number is least or greater.
+func (lw *lowerer) atLeast(start offset, k uint32, size uint8, least uint32) test {
+	return lw.compare(field{at(start), k, size, allBits}, ir.Ge, least)
 }
 
 // bytes compares bytes of the packet with a constant, from the end backwards
 // in words, then a half word, as libpcap does.
-func (lw *lowerer) bytes(at offset, k uint32, want []byte) test {
+func (lw *lowerer) bytes(start offset, k uint32, want []byte) test {
 	var parts []test
 	for n := len(want); n > 0; n = len(want) {
 		size := min(n, 4)
@@ -100,7 +118,7 @@ func (lw *lowerer) bytes(at offset, k uint32, want []byte) test {
 		for _, b := range want[n-size:] {
 			word = word<<8 | uint32(b)
 		}
-		parts = append(parts, lw.equal(at, k+uint32(n-size), uint8(size), word))
+		parts = append(parts, lw.equal(start, k+uint32(n-size), uint8(size), word))
 		want = want[:n-size]
 	}
 	return all(parts...)
@@ -128,20 +146,21 @@ func (lw *lowerer) site(in edges) *site {
 // rejected instead.
 const maxAddress = 0x7ffffffb
 
-// load reads a field. An address that no packet has is a fault.
-func (s *site) load(at offset, k uint32, size uint8) *ir.Value {
-	return s.loadAt(s.base(at), at.k+k, size)
+// load reads size bytes at start + k.
+func (s *site) load(start offset, k uint32, size uint8) *ir.Value {
+	return s.loadAt(s.base(start), start.k+k, size)
 }
 
 // base is the run-time part of an offset, nil if it has none.
-func (s *site) base(at offset) *ir.Value {
-	if at.slot == 0 {
+func (s *site) base(o offset) *ir.Value {
+	if o.slot == 0 {
 		return nil
 	}
-	return s.lw.value(s.env, at.slot)
+	return s.lw.value(s.env, o.slot)
 }
 
-// loadAt reads the packet at base + k, base being nil for 0.
+// loadAt reads the packet at base + k, base being nil for 0. An address that
+// no packet has is a fault.
 func (s *site) loadAt(base *ir.Value, k uint32, size uint8) *ir.Value {
 	f := s.lw.f
 	if base != nil && base.Op == ir.Const {
@@ -179,8 +198,7 @@ func (s *site) branch(op ir.CondOp, x, y *ir.Value) (yes, no edges) {
 	evals := s.unused(x, y)
 	if x.Op == ir.Const && y.Op == ir.Const {
 		if len(evals) > 0 {
-			b := s.block(ir.Jump, evals)
-			s.in = dangle(b, 0, s.env)
+			s.in = dangle(s.block(ir.Jump, evals), 0, s.env)
 		}
 		if holds(op, x.Const, y.Const) {
 			return s.in, edges{}

@@ -76,7 +76,9 @@ func (lw *lowerer) assign(in edges, s slot, v *ir.Value) edges {
 	in, old := lw.settle(in)
 	b := lw.f.NewBlock(ir.Jump)
 	b.Origin = lw.origin
-	b.Evals = []*ir.Value{v}
+	if v.CanFault() {
+		b.Evals = []*ir.Value{v}
+	}
 	lw.connect(in, b)
 	e := make(env, max(len(old), int(s)))
 	copy(e, old)

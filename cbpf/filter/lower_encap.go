@@ -1,6 +1,9 @@
 package filter
 
-import "github.com/bpflab/bpflab/cbpf/filter/ir"
+import (
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter/ir"
+)
 
 // The primitives that walk into the packet: what they test, and what the tests
 // after them look at.
@@ -121,7 +124,7 @@ func (lw *lowerer) pppoes(t *TestEncap, l layer, ls layers) (test, layers) {
 	}
 	ppp := l.networkHeader().add(6)
 	return found, ls.push(layer{
-		link:    linkLayerOf(pppInPPPoE),
+		link:    linkLayerOf(cbpf.LinkPPP),
 		header:  ppp,
 		typ:     ppp,
 		payload: ppp.add(2),
@@ -135,24 +138,25 @@ func (lw *lowerer) pppoes(t *TestEncap, l layer, ls layers) (test, layers) {
 // network packet, so that the offsets of the inner headers are computed when
 // the filter runs.
 func (lw *lowerer) geneve(t *TestEncap, l layer, ls layers) (test, layers) {
-	g := geneveOffsets{start: lw.newSlot(), header: lw.newSlot(), typ: lw.newSlot(), payload: lw.newSlot()}
+	g := geneveOffsets{header: lw.newSlot(), typ: lw.newSlot(), payload: lw.newSlot()}
 	over4, over6 := lw.geneveOver(t, l, etherIP, 9), lw.geneveOver(t, l, etherIP6, 6)
 	found := func(in edges) (yes, no edges) {
 		yes4, in := over4(in)
 		s := lw.site(yes4)
-		yes4 = lw.assign(s.in, g.start, s.ipv4Length(l))
+		length := s.ipv4Length(l)
+		yes4 = lw.assign(s.in, g.header, length)
 
 		yes6, no := over6(in)
 		s = lw.site(yes6)
-		length := lw.const32(40)
+		length = lw.const32(40)
 		if base := s.base(l.payload); base != nil {
 			length = lw.f.Binary(ir.Add, length, base, lw.origin)
 		}
-		yes6 = lw.assign(s.in, g.start, length)
+		yes6 = lw.assign(s.in, g.header, length)
 		return lw.geneveInner(g, l, chain(yes4, yes6)), no
 	}
 	return found, ls.push(layer{
-		link:    linkLayerOf(linkInGeneve),
+		link:    linkLayerOf(cbpf.LinkEthernet),
 		header:  offset{slot: g.header},
 		typ:     offset{slot: g.typ},
 		payload: offset{slot: g.payload},
@@ -163,9 +167,9 @@ func (lw *lowerer) geneve(t *TestEncap, l layer, ls layers) (test, layers) {
 	})
 }
 
-// geneveOffsets are the run-time offsets that a Geneve header makes: of itself,
-// less a constant, and of the inner link header, type field and payload.
-type geneveOffsets struct{ start, header, typ, payload slot }
+// geneveOffsets are the run-time offsets of the inner link header, type field
+// and payload. On the way there, header holds the length of the IP header.
+type geneveOffsets struct{ header, typ, payload slot }
 
 const genevePort = 6081
 
@@ -177,16 +181,11 @@ func (lw *lowerer) geneveOver(t *TestEncap, l layer, protocol, next uint32) test
 		transport = transport4(l)
 		parts = append(parts, lw.notLaterFragment(l))
 	}
-	field := func(k uint32, size uint8, mask, want uint32) test {
-		return func(in edges) (yes, no edges) {
-			s := lw.site(in)
-			v := lw.f.Binary(ir.And, transport(s, k, size), lw.const32(mask), lw.origin)
-			return s.branch(ir.Eq, v, lw.const32(want))
-		}
-	}
-	parts = append(parts, field(2, 2, 0xffff, genevePort), field(8, 1, 0xc0, 0))
+	parts = append(parts,
+		lw.compare(field{transport, 2, 2, allBits}, ir.Eq, genevePort),
+		lw.compare(field{transport, 8, 1, 0xc0}, ir.Eq, 0))
 	if t.HasID {
-		parts = append(parts, field(12, 4, 0xffffff00, t.ID<<8))
+		parts = append(parts, lw.compare(field{transport, 12, 4, 0xffffff00}, ir.Eq, t.ID<<8))
 	}
 	return all(parts...)
 }
@@ -197,7 +196,7 @@ func (lw *lowerer) geneveOver(t *TestEncap, l layer, protocol, next uint32) test
 func (lw *lowerer) geneveInner(g geneveOffsets, l layer, in edges) edges {
 	s := lw.site(in)
 	add := func(v *ir.Value, k uint32) *ir.Value { return lw.f.Binary(ir.Add, v, lw.const32(k), lw.origin) }
-	start := add(lw.value(s.env, g.start), l.networkHeader().k+8) // 8 for UDP
+	start := add(lw.value(s.env, g.header), l.networkHeader().k+8) // 8 for UDP
 	options := lw.f.Binary(ir.And, s.loadAt(start, 0, 1), lw.const32(0x3f), lw.origin)
 	options = lw.f.Binary(ir.Mul, options, lw.const32(4), lw.origin)
 	end := lw.f.Binary(ir.Add, add(options, 8), start, lw.origin)

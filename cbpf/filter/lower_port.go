@@ -38,20 +38,14 @@ func (lw *lowerer) notLaterFragment(l layer) test {
 
 // inRange compares the 16-bit port k bytes into the transport header.
 func (lw *lowerer) inRange(t *TestPort, transport loader, k uint32) test {
-	compare := func(op ir.CondOp, port uint16) test {
-		return func(in edges) (yes, no edges) {
-			s := lw.site(in)
-			return s.branch(op, transport(s, k, 2), lw.const32(uint32(port)))
-		}
-	}
+	port := field{transport, k, 2, allBits}
 	if t.Lo == t.Hi {
-		return compare(ir.Eq, t.Lo)
+		return lw.compare(port, ir.Eq, uint32(t.Lo))
 	}
-	return all(compare(ir.Ge, t.Lo), not(compare(ir.Gt, t.Hi)))
+	return all(
+		lw.compare(port, ir.Ge, uint32(t.Lo)),
+		not(lw.compare(port, ir.Gt, uint32(t.Hi))))
 }
-
-// A loader reads a field of a header, k bytes into it.
-type loader func(s *site, k uint32, size uint8) *ir.Value
 
 // transport6 reads the header behind the fixed IPv6 header.
 func transport6(l layer) loader {

@@ -179,10 +179,18 @@ func (s *site) shift(op ir.Op, x, y *ir.Value) *ir.Value {
 	case f.MaxOf(y) <= 31:
 		return f.Binary(op, x, y, o)
 	}
-	shifted := s.lw.newSlot()
+	// The result is a run-time offset like any other until the two ways
+	// have met; then its slot is free again.
+	before, result := s.env, s.lw.newSlot()
 	far, near := s.branch(ir.Gt, y, s.lw.const32(31))
-	far = s.lw.assign(far, shifted, f.Const(0, o))
-	near = s.lw.assign(near, shifted, f.Binary(op, x, y, o))
-	s.in, s.env = s.lw.settle(chain(far, near))
-	return s.lw.value(s.env, shifted)
+	far = s.lw.assign(far, result, f.Const(0, o))
+	near = s.lw.assign(near, result, f.Binary(op, x, y, o))
+	met, e := s.lw.settle(chain(far, near))
+	v := s.lw.value(e, result)
+	for d := met.first; d != nil; d = d.next {
+		d.env = before
+	}
+	s.in, s.env = met, before
+	s.lw.slots--
+	return v
 }
