@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
 )
 
@@ -46,12 +47,6 @@ type Options struct {
 	Optimize bool
 	Netmask  uint32 // in host byte order of the address: 0xffffff00 is a /24; 0 is the mask 0.0.0.0
 	NoMask   bool   // the netmask is not known
-}
-
-// A Packet is what programs are run on.
-type Packet struct {
-	Data    []byte
-	WireLen uint32
 }
 
 // An Oracle is a running libpcap. It is not safe for concurrent use.
@@ -128,16 +123,16 @@ func (o *Oracle) Compile(expr string, opt Options) ([]bpf.RawInstruction, time.D
 }
 
 // Packets sets the packets that Run runs programs over.
-func (o *Oracle) Packets(packets []Packet) {
+func (o *Oracle) Packets(list []packets.Packet) {
 	o.t.Helper()
 	o.in.WriteByte('P')
-	o.put(uint32(len(packets)))
-	for _, p := range packets {
+	o.put(uint32(len(list)))
+	for _, p := range list {
 		o.put(uint32(len(p.Data)), p.WireLen)
 		o.in.Write(p.Data)
 	}
 	o.flush()
-	o.n = len(packets)
+	o.n = len(list)
 }
 
 // Run returns what the program answers for each of the packets under libpcap's
