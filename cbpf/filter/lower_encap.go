@@ -11,9 +11,6 @@ import (
 // encap returns the test of an encapsulation primitive and the layers behind it.
 func (lw *lowerer) encap(t *TestEncap, ls layers) (test, layers) {
 	l := ls.top()
-	if limit := encapLimits[t.Layer]; t.HasID && t.ID > limit.max {
-		return lw.refuse("%s %d is greater than the maximum %d", limit.what, t.ID, limit.max), ls
-	}
 	switch t.Layer {
 	case EncapVLAN:
 		return lw.vlan(t, l, ls)
@@ -25,16 +22,6 @@ func (lw *lowerer) encap(t *TestEncap, ls layers) (test, layers) {
 		return lw.pppoes(t, l, ls)
 	}
 	return lw.geneve(t, l, ls)
-}
-
-var encapLimits = map[EncapKind]struct {
-	what string
-	max  uint32
-}{
-	EncapVLAN:   {"VLAN id", 0xfff},
-	EncapMPLS:   {"MPLS label", 0xfffff},
-	EncapPPPoES: {"PPPoE session", 0xffff},
-	EncapGeneve: {"Geneve VNI", 0xffffff},
 }
 
 // vlan tests for an 802.1Q tag in the packet's bytes, or, of a live packet, in

@@ -1,0 +1,182 @@
+package filter_test
+
+import (
+	"fmt"
+
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/testdata/filters"
+	"github.com/bpflab/bpflab/testdata/oracle"
+	"github.com/bpflab/bpflab/testdata/packets"
+)
+
+// The tests in this file compile filters with the real libpcap and with this
+// package and run both programs over the same packets on libpcap's own
+// interpreter. libpcap's program is the one without optimization: its
+// optimizer changes answers for packets that were cut short.
+
+const packetsEach = 5000 // for each link type
+
+var netmask = uint32(0xffffff00)
+
+func TestCorpusAgainstLibpcap(t *testing.T) {
+	d := newDifferential(t, oracle.File)
+	for _, lt := range cbpf.LinkTypes() {
+		var cases []filters.Case
+		for _, c := range filters.Load() {
+			if c.LinkType == lt {
+				cases = append(cases, c)
+			}
+		}
+		d.run(t, lt, cases, true)
+	}
+	d.report(t)
+	if d.compared < 500 {
+		t.Errorf("only %d filters compared", d.compared)
+	}
+}
+
+func TestRandomFiltersAgainstLibpcap(t *testing.T) {
+	d := newDifferential(t, oracle.File)
+	for _, lt := range cbpf.LinkTypes() {
+		n := 60
+		if lt == cbpf.LinkEthernet {
+			n = 300
+		}
+		d.run(t, lt, filters.Random(lt, 1, n), false)
+	}
+	d.report(t)
+	if d.compared < 500 {
+		t.Errorf("only %d filters compared", d.compared)
+	}
+}
+
+// A differential compares programs and counts.
+type differential struct {
+	oracle  *oracle.Oracle
+	mode    oracle.Mode
+	packets []packets.Packet
+	meta    []*cbpf.Metadata // of live packets
+
+	compared, refused, undefined int
+	size                         [4]int // instructions: libpcap plain and optimized, ours plain and optimized
+}
+
+func newDifferential(t *testing.T, mode oracle.Mode) *differential {
+	return &differential{oracle: oracle.New(t), mode: mode}
+}
+
+// run compares the filters for one link type. Filters that only one compiler
+// accepts are errors; those that both refuse as well if mustCompile.
+func (d *differential) run(t *testing.T, lt cbpf.LinkType, cases []filters.Case, mustCompile bool) {
+	t.Helper()
+	d.packets = packets.Generate(lt, 1, packetsEach)
+	d.oracle.Packets(d.packets)
+	for _, c := range cases {
+		name := fmt.Sprintf("%s: %v: %s", c.Where, lt, c.Expr)
+		theirs, ours, err := d.compile(c)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case theirs[0] == nil && mustCompile:
+			t.Errorf("%s: refused by libpcap and by us", name)
+		case theirs[0] == nil:
+			d.refused++
+		case !runnable(theirs[0]):
+			d.undefined++
+		default:
+			d.compared++
+			d.compare(t, name, theirs[0], ours)
+		}
+	}
+}
+
+// compile returns the plain and the optimized program of both compilers, nil
+// if both refuse the filter.
+func (d *differential) compile(c filters.Case) (theirs [2][]bpf.RawInstruction, ours [2]*filter.Program, err error) {
+	for i, optimize := range []bool{false, true} {
+		var err1, err2 error
+		theirs[i], _, err1 = d.oracle.Compile(c.Expr, oracle.Options{
+			Mode: d.mode, LinkType: c.LinkType, Optimize: optimize, Netmask: netmask})
+		if optimize && err1 != nil && strings.Contains(err1.Error(), "expression rejects all packets") {
+			theirs[i], err1 = []bpf.RawInstruction{{Op: 6}}, nil // ret #0
+		}
+		ours[i], err2 = filter.Compile(c.Expr, filter.Options{
+			LinkType: c.LinkType, NoOptimize: !optimize, Live: d.mode == oracle.Live,
+			Netmask: netmask, NetmaskKnown: true})
+		if (err1 == nil) != (err2 == nil) {
+			return theirs, ours, fmt.Errorf("libpcap says %v, we say %v", err1, err2)
+		}
+	}
+	return theirs, ours, nil
+}
+
+// runnable reports whether what a program of libpcap's answers is defined: it
+// does not read scratch memory that was not written.
+func runnable(prog []bpf.RawInstruction) bool {
+	_, err := cbpf.New(prog)
+	return err == nil
+}
+
+// compare runs libpcap's plain program and our two.
+func (d *differential) compare(t *testing.T, name string, reference []bpf.RawInstruction, ours [2]*filter.Program) {
+	t.Helper()
+	want := d.oracle.Run(reference)
+	for i, p := range ours {
+		how := []string{"plain", "optimized"}[i]
+		if err := cbpf.Check(p.Insns); err != nil && len(p.Insns) <= 4096 {
+			t.Errorf("%s: %s: %v", name, how, err)
+			continue
+		}
+		d.same(t, name+": "+how, want, d.oracle.Run(p.Insns), p)
+		d.same(t, name+": "+how+", as the kernel runs it", want, d.kernel(t, p.Insns), p)
+		if p.RejectsAll && slices.Max(want) != 0 {
+			t.Errorf("%s: %s: RejectsAll, but libpcap matches packets", name, how)
+		}
+	}
+}
+
+// kernel runs a program with the kernel's semantics.
+func (d *differential) kernel(t *testing.T, prog []bpf.RawInstruction) []uint32 {
+	t.Helper()
+	m, err := cbpf.New(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts := make([]uint32, len(d.packets))
+	for i, p := range d.packets {
+		var meta *cbpf.Metadata
+		if d.meta != nil {
+			meta = d.meta[i]
+		}
+		if verdicts[i], err = m.Run(p.Data, p.WireLen, meta); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return verdicts
+}
+
+func (d *differential) same(t *testing.T, name string, want, got []uint32, p *filter.Program) {
+	t.Helper()
+	for i := range want {
+		if want[i] != got[i] {
+			var b strings.Builder
+			cbpf.Write(&b, "d", p.Insns, cbpf.WriteOptions{})
+			t.Errorf("%s: packet %d of %d bytes, %d on the wire, %x: got %d, want %d\n%s",
+				name, i, len(d.packets[i].Data), d.packets[i].WireLen, d.packets[i].Data, got[i], want[i], b.String())
+			return
+		}
+	}
+}
+
+func (d *differential) report(t *testing.T) {
+	t.Logf("%d filters compared on %d packets for each link type; %d refused by both; "+
+		"%d where libpcap's program reads scratch memory that was not written",
+		d.compared, packetsEach, d.refused, d.undefined)
+}
