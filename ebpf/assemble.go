@@ -184,12 +184,6 @@ func (a *assembler) jump(ins Instruction) error {
 	return a.reference(ins)
 }
 
-// signNext reports whether a sign comes next, as in "goto +2".
-func (a *assembler) signNext() bool {
-	at := a.scanner
-	return at.take("+") || at.take("-")
-}
-
 // reference takes a label and emits the instruction that uses it.
 func (a *assembler) reference(ins Instruction) error {
 	start := a.scanner

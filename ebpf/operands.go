@@ -71,7 +71,7 @@ func (a *assembler) value(dst operand) error {
 	} else if ok {
 		return a.constant(dst, n)
 	}
-	if src := a.scanner; !isRegisterNext(src) {
+	if !isRegisterNext(a.scanner) {
 		return a.expected("a register, a number, a load or an atomic operation")
 	}
 	return a.arithmetic(dst, Mov, 0)
@@ -166,10 +166,10 @@ func (a *assembler) swap(dst operand) (bool, error) {
 			if dst.half {
 				return true, a.fail(dst.at, "byte swaps work on 64-bit registers")
 			}
-			if !isRegisterNext(a.scanner) { // a label or a typo, not a swap
+			src, ok := a.register()
+			if !ok {
 				return true, a.expected("a register")
 			}
-			src, _ := a.register()
 			if err := a.same(dst, src); err != nil {
 				return true, err
 			}
@@ -240,6 +240,8 @@ func (a *assembler) address() (base Register, off int16, err error) {
 // load assembles the rest of "dst = *(u32 *)(src +4)" and of packet loads.
 // Loads that clear the upper half may say w, as clang does.
 func (a *assembler) load(dst operand) error {
+	a.blanks()
+	at := a.pos
 	size, signed, err := a.sizeType()
 	if err != nil {
 		return err
@@ -248,7 +250,10 @@ func (a *assembler) load(dst operand) error {
 		return a.fail(dst.at, "this load fills 64 bits: write r%d", dst.reg)
 	}
 	if a.take("skb") {
-		return a.packetLoad(dst, size, signed)
+		if size == SizeDW || signed {
+			return a.fail(at, "packet loads are of type u8, u16 or u32")
+		}
+		return a.packetLoad(dst, size)
 	}
 	src, off, err := a.address()
 	if err != nil {
@@ -263,12 +268,9 @@ func (a *assembler) load(dst operand) error {
 }
 
 // packetLoad assembles the rest of "r0 = *(u8 *)skb[r1 + 14]".
-func (a *assembler) packetLoad(dst operand, size Opcode, signed bool) error {
+func (a *assembler) packetLoad(dst operand, size Opcode) error {
 	if dst.reg != R0 {
 		return a.fail(dst.at, "packet loads go to r0")
-	}
-	if size == SizeDW || signed {
-		return a.expected("an address: packet loads are of type u8, u16 or u32, but this")
 	}
 	if err := a.need("["); err != nil {
 		return err
@@ -284,8 +286,8 @@ func (a *assembler) packetLoad(dst operand, size Opcode, signed bool) error {
 			a.emit(ins)
 			return nil
 		}
-		if at := a.scanner; at.take("+") && (at.signs()) {
-			a.take("+") // the kernel writes "r1 + -4"
+		if next := a.scanner; next.take("+") && next.signNext() {
+			a.scanner = next // the kernel writes "r1 + -4"
 		}
 		if !a.signNext() {
 			return a.expected("an offset such as + 4")
@@ -299,9 +301,6 @@ func (a *assembler) packetLoad(dst operand, size Opcode, signed bool) error {
 	a.emit(ins)
 	return a.need("]")
 }
-
-// signs reports whether a sign comes next.
-func (s scanner) signs() bool { return s.take("-") || s.take("+") }
 
 // store assembles the rest of "*(u32 *)(dst +4) = src|imm".
 func (a *assembler) store() error {
@@ -339,9 +338,11 @@ func (a *assembler) locked() error {
 	if err != nil {
 		return err
 	}
+	a.blanks()
+	at := a.pos
 	op, ok := a.operator(arithmeticText)
 	if _, atomic := atomicText[int32(op)]; !ok || !atomic {
-		return a.expected("one of += |= &= ^=")
+		return a.fail(at, "expected one of += |= &= ^=")
 	}
 	src, err := a.needRegister(size == SizeW)
 	a.emit(Instruction{Op: ClassSTX | ModeATOMIC | size, Dst: dst, Src: src.reg, Off: off, Imm: int32(op)})

@@ -29,8 +29,8 @@ var kernelOpcodes = map[ebpf.Opcode]int{
 // edges visits every opcode with every combination of edge operands, valid or
 // not. A wide load is followed by a second slot.
 func edges(visit func(prog []ebpf.Instruction)) {
-	registers := []ebpf.Register{0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 15}
-	offsets := []int16{0, 1, -1, 2, 8, 16, 32, math.MaxInt16, math.MinInt16}
+	registers := []ebpf.Register{0, 1, 2, 6, 10, 11}
+	offsets := []int16{0, 1, -1, 8, 16, 32, math.MaxInt16, math.MinInt16}
 	immediates := []int32{0, 1, -1, 16, 32, 64, 0x40, 0x50, 0xa0, 0x41, 0x51, 0xa1, 0xe1, 0xf1,
 		0x100, 0x110, 26, 211, 212, math.MaxInt32, math.MinInt32}
 	for op := range 256 {
@@ -66,8 +66,8 @@ func TestRoundTripEveryInstruction(t *testing.T) {
 		roundTripText(t, prog, strings.Join(text, "\n"))
 		roundTripBytes(t, prog)
 	})
-	if texts < 50000 {
-		t.Errorf("only %d valid instructions tried", texts)
+	if texts < 10000 {
+		t.Errorf("only %d valid instructions were tried", texts)
 	}
 	count := map[ebpf.Opcode]int{}
 	for op := range seen {
@@ -118,7 +118,7 @@ func equal(a, b []ebpf.Instruction) bool {
 func TestRoundTripRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	valid := 0
-	for range 300000 {
+	for range 100000 {
 		ins := ebpf.Instruction{
 			Op:  ebpf.Opcode(rnd.Uint32()),
 			Dst: ebpf.Register(rnd.IntN(11)),
@@ -143,7 +143,7 @@ func TestRoundTripRandom(t *testing.T) {
 			roundTripText(t, prog, strings.Join(text, "\n"))
 		}
 	}
-	if valid < 20000 {
+	if valid < 8000 {
 		t.Errorf("only %d of the random instructions were valid", valid)
 	}
 }

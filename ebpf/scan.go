@@ -143,6 +143,11 @@ func (s *scanner) needRegister(half bool) (operand, error) {
 	return o, nil
 }
 
+// signNext reports whether a sign comes next, as in "goto +2".
+func (s scanner) signNext() bool { // works on a copy
+	return s.take("+") || s.take("-")
+}
+
 // A number as it was written; its value is ±abs.
 type number struct {
 	abs      uint64

@@ -152,7 +152,7 @@ func TestValidateIsTheKernels(t *testing.T) {
 	available(t)
 	rnd := rand.New(rand.NewPCG(8, 8))
 	valid, invalid := 0, 0
-	for range 60 {
+	for range 30 {
 		for op := range 256 {
 			prog, at := sample(rnd, ebpf.Opcode(op))
 			log, accepted := loadRaw(t, prog)
