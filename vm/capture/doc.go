@@ -1,2 +1,3 @@
-// Package capture reads and writes capture files.
+// Package capture reads and writes capture files in the pcap and pcapng
+// formats, plain or compressed, at the speed of read(2).
 package capture

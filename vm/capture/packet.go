@@ -1,0 +1,74 @@
+package capture
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bpflab/bpflab/cbpf"
+)
+
+// A Packet is one captured packet. What [Reader.Next] returns is valid until
+// the next call of Next, because Data and Options lie in the reader's buffer;
+// Clone makes a lasting copy.
+type Packet struct {
+	Time      int64         // nanoseconds since 1970, UTC; 0 in a simple packet block, which has no time
+	Data      []byte        // the captured bytes, from the link header on
+	WireLen   uint32        // length on the wire; in a sound capture at least len(Data)
+	Interface int           // index into [Reader.Interfaces]; always 0 in pcap
+	LinkType  cbpf.LinkType // of that interface
+	Options   Options       // comments, flags and more, in pcapng only
+
+	ng     bool   // came from a pcapng file
+	simple bool   // came from a simple packet block
+	device device // from the record header of the modified pcap variant
+}
+
+// device is what the modified pcap variant stores in each record header.
+type device struct {
+	known   bool
+	ifIndex uint32
+	pktType uint8
+}
+
+// Timestamp returns the packet's time as a [time.Time] in UTC.
+func (p *Packet) Timestamp() time.Time { return time.Unix(0, p.Time).UTC() }
+
+// Clone returns a copy that shares nothing with the reader's buffer.
+func (p *Packet) Clone() *Packet {
+	q := *p
+	q.Data = slices.Clone(p.Data)
+	q.Options.raw = slices.Clone(p.Options.raw)
+	return &q
+}
+
+// An Interface is where packets of a capture came from. A pcap file has one,
+// a pcapng file one for each interface description block.
+type Interface struct {
+	LinkType cbpf.LinkType
+	SnapLen  uint32  // most bytes captured of a packet, as the file says; 0 for no limit
+	Options  Options // in pcapng only: name, time resolution, address, filter and more
+
+	clock    clock
+	linkBits uint32 // pcap only: the bits above the link type (length of the check sequence)
+}
+
+// Name returns the interface's name in a pcapng file, or "".
+func (i *Interface) Name() string {
+	v, _ := i.Options.Get(OptIfName)
+	return string(v)
+}
+
+// A Format is the kind of a capture file.
+type Format uint8
+
+const (
+	Pcap   Format = iota // the libpcap format, version 2.4
+	PcapNG               // the block format, with interfaces, options and comments
+)
+
+func (f Format) String() string {
+	if f == PcapNG {
+		return "pcapng"
+	}
+	return "pcap"
+}
