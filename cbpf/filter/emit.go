@@ -1,10 +1,9 @@
 package filter
 
 import (
-	"fmt"
-
 	"golang.org/x/net/bpf"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter/ir"
 	"github.com/bpflab/bpflab/cbpf/origin"
 )
@@ -19,59 +18,50 @@ import (
 // Blocks stand in reverse postorder, so every jump goes forward, as classic
 // BPF demands, and all predecessors of a block are written before it.
 
-// Opcodes: class | size or operation | mode or source, as in the kernel's
-// uapi/linux/bpf_common.h and filter.h.
+// Whole opcodes. Sizes, operations, comparisons and cbpf.SrcX are or'ed to the
+// ones that lack them.
 const (
-	opLdImm   = 0x00
-	opLdAbs   = 0x20 // | sizeBits
-	opLdInd   = 0x40 // | sizeBits
-	opLdMem   = 0x60
-	opLdLen   = 0x80
-	opLdxImm  = 0x01
-	opLdxMem  = 0x61
-	opLdxLen  = 0x81
-	opLdxMsh  = 0xb1
-	opSt      = 0x02
-	opAlu     = 0x04 // | aluBits
-	opNeg     = 0x84
-	opJmp     = 0x05 // | condBits; alone it is ja
-	opRet     = 0x06
-	opTax     = 0x07
-	opTxa     = 0x87
-	withX     = 0x08 // the second operand of opAlu and opJmp is X, not k
-	scratches = 16
+	opLdImm  = cbpf.ClassLD | cbpf.ModeIMM
+	opLdAbs  = cbpf.ClassLD | cbpf.ModeABS // lacks a size
+	opLdInd  = cbpf.ClassLD | cbpf.ModeIND // lacks a size
+	opLdMem  = cbpf.ClassLD | cbpf.ModeMEM
+	opLdLen  = cbpf.ClassLD | cbpf.ModeLEN
+	opLdxImm = cbpf.ClassLDX | cbpf.ModeIMM
+	opLdxMem = cbpf.ClassLDX | cbpf.ModeMEM
+	opLdxLen = cbpf.ClassLDX | cbpf.ModeLEN
+	opLdxMsh = cbpf.ClassLDX | cbpf.ModeMSH | cbpf.SizeB
+	opSt     = cbpf.ClassST
+	opAlu    = cbpf.ClassALU // lacks an operation
+	opNeg    = cbpf.ClassALU | cbpf.NEG
+	opJmp    = cbpf.ClassJMP // lacks a comparison
+	opJa     = cbpf.ClassJMP | cbpf.JA
+	opRet    = cbpf.ClassRET | cbpf.SrcK
+	opTax    = cbpf.ClassMISC | cbpf.TAX
+	opTxa    = cbpf.ClassMISC | cbpf.TXA
 )
 
-var sizeBits = [...]uint16{4: 0x00, 2: 0x08, 1: 0x10}
+var sizeBits = [...]uint16{4: cbpf.SizeW, 2: cbpf.SizeH, 1: cbpf.SizeB}
 
 var aluBits = [...]uint16{
-	ir.Add: 0x00, ir.Sub: 0x10, ir.Mul: 0x20, ir.Div: 0x30, ir.Or: 0x40,
-	ir.And: 0x50, ir.Shl: 0x60, ir.Shr: 0x70, ir.Mod: 0x90, ir.Xor: 0xa0,
+	ir.Add: cbpf.ADD, ir.Sub: cbpf.SUB, ir.Mul: cbpf.MUL, ir.Div: cbpf.DIV, ir.Mod: cbpf.MOD,
+	ir.And: cbpf.AND, ir.Or: cbpf.OR, ir.Xor: cbpf.XOR, ir.Shl: cbpf.LSH, ir.Shr: cbpf.RSH,
 }
 
-var condBits = [...]uint16{ir.Eq: 0x10, ir.Gt: 0x20, ir.Ge: 0x30, ir.Set: 0x40}
+var condBits = [...]uint16{ir.Eq: cbpf.JEQ, ir.Gt: cbpf.JGT, ir.Ge: cbpf.JGE, ir.Set: cbpf.JSET}
 
-// metaLoads are Linux's ancillary loads. The kernel ignores their size, but
-// libpcap's own interpreter knows the VLAN ones as byte loads only.
+// metaLoads are the extensions of Linux that load a field. The kernel ignores
+// their size, but libpcap's own interpreter knows the VLAN ones as byte loads
+// only.
 var metaLoads = [...]struct {
-	size   uint8
+	size   uint16
 	offset uint32
 }{
-	ir.Protocol:    {4, 0xfffff000},
-	ir.PacketType:  {4, 0xfffff004},
-	ir.IfIndex:     {4, 0xfffff008},
-	ir.VLANTag:     {1, 0xfffff02c},
-	ir.VLANPresent: {1, 0xfffff030},
+	ir.Protocol:    {cbpf.SizeW, cbpf.AdOff + cbpf.AdProtocol},
+	ir.PacketType:  {cbpf.SizeW, cbpf.AdOff + cbpf.AdPacketType},
+	ir.IfIndex:     {cbpf.SizeW, cbpf.AdOff + cbpf.AdIfIndex},
+	ir.VLANTag:     {cbpf.SizeB, cbpf.AdOff + cbpf.AdVLANTag},
+	ir.VLANPresent: {cbpf.SizeB, cbpf.AdOff + cbpf.AdVLANTagPresent},
 }
-
-// An emitError says why a graph has no classic program, and which bytes of
-// the expression are to blame.
-type emitError struct {
-	At  Span
-	Msg string
-}
-
-func (e *emitError) Error() string { return e.Msg }
 
 // emit writes f as a classic program that returns accept or 0, and the table
 // of which bytes of the expression each instruction came from. The two
@@ -114,9 +104,15 @@ func splitPhiEdges(f *ir.Func) {
 
 // blame makes an error about a value.
 func blame(v *ir.Value, format string, args ...any) error {
-	e := &emitError{Msg: fmt.Sprintf(format, args...)}
-	if n := len(v.Origin); n > 0 {
-		e.At = v.Origin[0]
+	var at Span
+	if len(v.Origin) > 0 {
+		at = v.Origin[0]
 	}
-	return e
+	return errorAt(at, format, args...)
+}
+
+// errScratch says that 16 words of scratch memory are not enough, in libpcap's
+// words.
+func errScratch(v *ir.Value) error {
+	return blame(v, "too many registers needed to evaluate expression")
 }

@@ -79,7 +79,7 @@ func (s *selector) hold(v *ir.Value) (slot int) {
 		free = ^taken
 	}
 	if free == 0 {
-		s.fail(blame(v, "too many registers needed to evaluate expression"))
+		s.fail(errScratch(v))
 		return 0
 	}
 	slot = bits.TrailingZeros16(free)

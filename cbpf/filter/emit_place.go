@@ -79,7 +79,7 @@ func (p *placer) add(ins bpf.RawInstruction, from origin.Set) {
 // jump writes an unconditional jump.
 func (p *placer) jump(to *ir.Block, from origin.Set) {
 	p.far[to] = append(p.far[to], len(p.prog))
-	p.add(bpf.RawInstruction{Op: opJmp}, from)
+	p.add(bpf.RawInstruction{Op: opJa}, from)
 }
 
 // await notes that the conditional jump written last leads to a block.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter/ir"
 )
 
@@ -151,13 +152,13 @@ func (p *scratchPlan) assign() error {
 	slices.SortFunc(lives, func(a, b *life) int {
 		return cmp.Or(a.first-b.first, a.v.ID-b.v.ID)
 	})
-	var owner [scratches]*life
+	var owner [cbpf.MemWords]*life
 	for _, l := range lives {
 		l.slot = slices.IndexFunc(owner[:], func(o *life) bool { return o == nil || o.end < l.first })
 		if l.slot < 0 && l.v.Op == ir.Phi {
 			l.slot = slices.IndexFunc(owner[:], func(o *life) bool { return o.v.Op != ir.Phi })
 			if l.slot < 0 {
-				return blame(l.v, "too many registers needed to evaluate expression")
+				return errScratch(l.v)
 			}
 			owner[l.slot].slot = -1
 		}

@@ -3,6 +3,7 @@ package filter
 import (
 	"golang.org/x/net/bpf"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter/ir"
 	"github.com/bpflab/bpflab/cbpf/origin"
 )
@@ -96,7 +97,7 @@ func (s *selector) branch(b *ir.Block) {
 		return
 	}
 	s.operands(c.X, c.Y, c.Op == ir.Eq || c.Op == ir.Set)
-	s.add(op|withX, 0, b.Origin)
+	s.add(op|cbpf.SrcX, 0, b.Origin)
 }
 
 // copies stores the arguments that the phis of e's target have for e. The
@@ -221,7 +222,7 @@ func (s *selector) compute(v *ir.Value) {
 		s.add(opLdLen, 0, v.Origin)
 	case ir.Meta:
 		m := metaLoads[v.Const]
-		s.add(opLdAbs|sizeBits[m.size], m.offset, v.Origin)
+		s.add(opLdAbs|m.size, m.offset, v.Origin)
 	case ir.Neg:
 		s.inA(v.Args[0])
 		s.add(opNeg, 0, v.Origin)
@@ -253,7 +254,7 @@ func (s *selector) binary(v *ir.Value) {
 	op := opAlu | aluBits[v.Op]
 	if y.Op != ir.Const {
 		s.operands(x, y, aluCommutes(v.Op))
-		s.add(op|withX, 0, v.Origin)
+		s.add(op|cbpf.SrcX, 0, v.Origin)
 		return
 	}
 	switch k := y.Const; {

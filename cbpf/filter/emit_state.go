@@ -1,12 +1,15 @@
 package filter
 
-import "github.com/bpflab/bpflab/cbpf/filter/ir"
+import (
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter/ir"
+)
 
 // A state says which values the registers and scratch memory hold at a point
 // of the program. A nil entry is one that is unknown or was never written.
 type state struct {
 	a, x *ir.Value
-	m    *[scratches]*ir.Value // shared between states, replaced when written; nil if all unknown
+	m    *[cbpf.MemWords]*ir.Value // shared between states, replaced when written; nil if all unknown
 }
 
 // meet returns what holds in both states.
@@ -48,7 +51,7 @@ func entryState(b *ir.Block, exits []state) state {
 
 // put records that scratch slot i holds v.
 func (s *state) put(i int, v *ir.Value) {
-	var m [scratches]*ir.Value
+	var m [cbpf.MemWords]*ir.Value
 	if s.m != nil {
 		m = *s.m
 	}
