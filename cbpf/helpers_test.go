@@ -18,6 +18,16 @@ func dump(prog []bpf.RawInstruction) string {
 	return b.String()
 }
 
+// write returns a program in a format.
+func write(t testing.TB, f cbpf.Format, prog []bpf.RawInstruction) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := cbpf.Write(&b, f, prog, cbpf.WriteOptions{}); err != nil {
+		t.Fatalf("write as %s: %v", f, err)
+	}
+	return b.String()
+}
+
 // assemble reads a program in bpf_asm's syntax.
 func assemble(t testing.TB, text string) []bpf.RawInstruction {
 	t.Helper()
