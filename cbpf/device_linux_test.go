@@ -81,7 +81,45 @@ func newWire(t *testing.T) *wire {
 			t.Fatal(err)
 		}
 	}
+	w.warmUp(t)
 	return w
+}
+
+// warmUp sends frames until one arrives: the kernel activates the queues of a
+// new interface some time after it is up, and drops frames until then.
+func (w *wire) warmUp(t *testing.T) {
+	for range 500 {
+		w.sendFrame(t, make([]byte, 60))
+		if w.arrived(t, 10) {
+			break
+		}
+	}
+	for w.arrived(t, 10) {
+		for _, fd := range []int{w.plain, w.filtered} {
+			if _, err := unix.Read(fd, w.buf); err != nil && !errors.Is(err, unix.EAGAIN) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (w *wire) sendFrame(t *testing.T, frame []byte) {
+	if err := unix.Sendto(w.send, frame, 0, &unix.SockaddrLinklayer{Ifindex: w.in}); err != nil {
+		t.Fatalf("send %x: %v", frame, err)
+	}
+}
+
+// arrived waits some milliseconds for a frame at the plain socket.
+func (w *wire) arrived(t *testing.T, milliseconds int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(w.plain), Events: unix.POLLIN}}, milliseconds)
+		if err == nil {
+			return n == 1
+		}
+		if err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
 }
 
 // pin keeps the thread on one CPU, so that it is known where filters run.
@@ -131,18 +169,9 @@ func packetSocket(t *testing.T, ifIndex int) int {
 // transmit sends a frame and returns it as it arrived, without its VLAN tag,
 // with what the kernel says of it.
 func (w *wire) transmit(t *testing.T, frame []byte) ([]byte, cbpf.Metadata) {
-	if err := unix.Sendto(w.send, frame, 0, &unix.SockaddrLinklayer{Ifindex: w.in}); err != nil {
-		t.Fatalf("send %x: %v", frame, err)
-	}
-	poll := []unix.PollFd{{Fd: int32(w.plain), Events: unix.POLLIN}}
-	for {
-		n, err := unix.Poll(poll, 5000)
-		if err == nil && n == 1 {
-			break
-		}
-		if err != unix.EINTR {
-			t.Fatalf("frame of %d bytes did not arrive (%d, %v): %x", len(frame), n, err, frame)
-		}
+	w.sendFrame(t, frame)
+	if !w.arrived(t, 5000) {
+		t.Fatalf("frame of %d bytes did not arrive: %x", len(frame), frame)
 	}
 	n, oobn, _, from, err := unix.Recvmsg(w.plain, w.buf, w.oob, 0)
 	if err != nil {

@@ -239,7 +239,11 @@ func (g *generator) jump() {
 		g.land(here + 1 + k)
 	} else {
 		op := []uint16{cbpf.JEQ, cbpf.JGT, cbpf.JGE, cbpf.JSET}[g.IntN(4)]
-		g.add(cbpf.ClassJMP|op|[]uint16{cbpf.SrcK, cbpf.SrcX}[g.IntN(2)], g.number())
+		if g.IntN(2) == 0 {
+			g.add(cbpf.ClassJMP|op|cbpf.SrcX, 0)
+		} else {
+			g.add(cbpf.ClassJMP|op|cbpf.SrcK, g.number())
+		}
 		jt, jf := far(), far()
 		g.prog[here].Jt, g.prog[here].Jf = uint8(jt), uint8(jf)
 		g.land(here + 1 + jt)
