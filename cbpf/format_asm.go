@@ -29,8 +29,9 @@ func writeAsm(prog []bpf.RawInstruction, o WriteOptions) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// jumpTargets marks the instructions that need a label: bpf_asm leaves out the
-// second target of a conditional jump where it is the next instruction.
+// jumpTargets marks the instructions that need a label. The target of a
+// conditional jump needs none where it is the next instruction and the text
+// leaves it out.
 func jumpTargets(prog []bpf.RawInstruction) ([]bool, error) {
 	targets := make([]bool, len(prog))
 	mark := func(from int, distance uint32) error {
@@ -47,7 +48,7 @@ func jumpTargets(prog []bpf.RawInstruction) ([]bool, error) {
 		case ins.Op == ClassJMP|JA:
 			err = mark(i, ins.K)
 		case isConditional(ins.Op):
-			if ins.Jt != 0 || ins.Jf == 0 {
+			if ins.Jt != 0 || ins.Jf == 0 || inverse[opcodes[ins.Op&0xff].name] == "" {
 				err = mark(i, uint32(ins.Jt))
 			}
 			if err == nil && ins.Jf != 0 {

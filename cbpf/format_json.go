@@ -47,47 +47,39 @@ func writeJSON(prog []bpf.RawInstruction, o WriteOptions) ([]byte, error) {
 // parseJSON reads what writeJSON writes. Code is demanded; jt, jf and k are 0
 // if they are left out.
 func parseJSON(data []byte) ([]bpf.RawInstruction, error) {
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, new(json.RawMessage)); errors.As(err, &syntax) {
+		return nil, syntaxError(data, max(int(syntax.Offset)-1, 0), "%v", err)
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return nil, jsonError(data, d, err, "expected an array of instructions")
+		return nil, syntaxError(data, 0, "expected an array of instructions")
 	}
 	prog := []bpf.RawInstruction{}
 	for d.More() {
 		at := int(d.InputOffset())
-		var ins jsonInstruction
-		if err := d.Decode(&ins); err != nil {
-			return nil, jsonError(data, d, err, "")
+		at += len(data[at:]) - len(bytes.TrimLeft(data[at:], ", \t\r\n"))
+		ins, err := decodeJSON(d)
+		if err != nil {
+			return nil, syntaxError(data, at, "instruction %d: %v", len(prog), err)
 		}
-		if ins.Code == nil {
-			at += len(data[at:]) - len(bytes.TrimLeft(data[at:], ", \t\r\n"))
-			return nil, syntaxError(data, at, "instruction %d has no \"code\"", len(prog))
-		}
-		prog = append(prog, bpf.RawInstruction{Op: *ins.Code, Jt: ins.Jt, Jf: ins.Jf, K: ins.K})
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, jsonError(data, d, err, "")
-	}
-	rest := data[d.InputOffset():]
-	if tail := bytes.TrimLeft(rest, " \t\r\n"); len(tail) > 0 {
-		return nil, syntaxError(data, len(data)-len(tail), "expected the end, found %q", shorten(string(tail)))
+		prog = append(prog, ins)
 	}
 	return prog, nil
 }
 
-// jsonError gives a decoder's error a position.
-func jsonError(data []byte, d *json.Decoder, err error, msg string) error {
-	at := int(d.InputOffset())
-	var syntax *json.SyntaxError
+// decodeJSON reads one instruction.
+func decodeJSON(d *json.Decoder) (bpf.RawInstruction, error) {
+	var ins jsonInstruction
 	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		at = max(int(syntax.Offset)-1, 0)
-	case errors.As(err, &kind):
-		msg = fmt.Sprintf("%s does not fit into %q", kind.Value, kind.Field)
+	switch err := d.Decode(&ins); {
+	case errors.As(err, &kind) && kind.Field != "":
+		return bpf.RawInstruction{}, fmt.Errorf("%s does not fit into %q", kind.Value, kind.Field)
+	case err != nil:
+		return bpf.RawInstruction{}, err
+	case ins.Code == nil:
+		return bpf.RawInstruction{}, errors.New(`"code" is missing`)
 	}
-	if msg == "" {
-		msg = err.Error()
-	}
-	return syntaxError(data, min(at, len(data)), "%s", msg)
+	return bpf.RawInstruction{Op: *ins.Code, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}, nil
 }

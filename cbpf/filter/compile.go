@@ -1,8 +1,6 @@
 package filter
 
 import (
-	"errors"
-
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
@@ -85,11 +83,11 @@ func Compile(expr string, o Options) (*Program, error) {
 	if err != nil {
 		return nil, inExpr(err, expr)
 	}
+	if !o.NoOptimize {
+		optimize(f)
+	}
 	p.RejectsAll = rejectsAll(f)
 	p.Insns, p.Origin, err = emit(f, o.SnapLen)
-	if e, ok := errors.AsType[*emitError](err); ok {
-		err = &Error{At: e.At, Msg: e.Msg}
-	}
 	if err != nil {
 		return nil, inExpr(err, expr)
 	}
@@ -122,5 +120,9 @@ func (p *Program) Stages() []Stage {
 		panic("filter: lowered once, refused twice: " + err.Error())
 	}
 	stages := []Stage{{"tree", treeText(p.tree)}, {"lowered", f.String()}}
+	if !p.options.NoOptimize {
+		optimize(f)
+		stages = append(stages, Stage{"optimized", f.String()})
+	}
 	return stages
 }

@@ -121,5 +121,5 @@ type TestByte struct {
 	At
 	Op    byte // '=', '<', '>', '&' or '|'
 	Index uint32
-	Value uint8
+	Value uint32 // above 255 it is equal to no byte, but allowed
 }

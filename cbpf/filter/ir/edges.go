@@ -136,3 +136,16 @@ func (f *Func) RemoveUnreachable() {
 	}
 	f.Blocks = order
 }
+
+// Absorb appends the block that b jumps to, which has no other predecessor and
+// no phis, to b. The block absorbed can no longer be reached and has no successors.
+func (f *Func) Absorb(b *Block) {
+	c := b.Succs[0]
+	f.Disconnect(Edge{b, 0})
+	b.Kind, b.Cond, b.Succs, b.at = c.Kind, c.Cond, c.Succs, c.at
+	b.Evals = append(b.Evals, c.Evals...)
+	for i, to := range b.Succs {
+		to.Preds[b.at[i]] = Edge{b, i}
+	}
+	c.Succs = nil
+}

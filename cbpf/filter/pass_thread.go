@@ -1,0 +1,203 @@
+package filter
+
+import (
+	"slices"
+
+	"github.com/bpflab/bpflab/cbpf/filter/ir"
+)
+
+// thread leads edges past blocks that have nothing to tell on that way: what
+// they evaluate cannot fault there, and the outcome of their condition is
+// known. In "host a or host b", a packet that is IPv4 but not from or to a
+// goes on to the test of the address b, past the tests of b's protocol.
+//
+// What is known of a block is what its dominators know, found by one walk over
+// the dominator tree. The tree is that of the graph before the pass. Facts
+// stay true all the same: an edge led past a block has that block's facts, or
+// it would not have been led past it.
+func thread(f *ir.Func) bool {
+	t := newThreader(f)
+	t.walk(f.Blocks[0])
+	if t.changed {
+		f.RemoveUnreachable()
+	}
+	return t.changed
+}
+
+type threader struct {
+	f       *ir.Func
+	known   *facts
+	first   []*ir.Block // by block ID: first child in the dominator tree
+	next    []*ir.Block // by block ID: next child of the same parent
+	entry   []entryFact // by block ID
+	after   []uint32    // by block ID: bytes captured at the end of the block
+	skipped []uint32    // by block ID: the least of after on edges that were led past the block
+	budget  int         // blocks that edges may still be led past
+	changed bool
+}
+
+// An entryFact is the outcome of a condition by which a block is entered that
+// had one predecessor before the pass.
+type entryFact struct {
+	cond  ir.Cond
+	holds bool
+	known bool
+}
+
+// stepsPerBlock bounds the work of thread to a multiple of the graph's size.
+// Few edges of real filters are led past more than ten blocks.
+// Once they are used up, an edge still gets minSteps.
+const (
+	stepsPerBlock = 16
+	minSteps      = 4
+)
+
+func newThreader(f *ir.Func) *threader {
+	n := f.NumBlocks()
+	order := f.ReversePostorder()
+	t := &threader{
+		f: f, known: newFacts(f), budget: stepsPerBlock * len(order),
+		first: make([]*ir.Block, n), next: make([]*ir.Block, n), entry: make([]entryFact, n),
+		after: make([]uint32, n), skipped: make([]uint32, n),
+	}
+	dom := f.Dominators(order)
+	for _, b := range slices.Backward(order[1:]) {
+		parent := dom.Idom(b)
+		t.next[b.ID], t.first[parent.ID] = t.first[parent.ID], b
+		if e := b.Preds[0]; len(b.Preds) == 1 && e.From.Kind == ir.If {
+			t.entry[b.ID] = entryFact{e.From.Cond, e.Index == 0, true}
+		}
+		t.skipped[b.ID] = ^uint32(0)
+	}
+	return t
+}
+
+// walk visits the dominator tree from the root, children in reverse postorder.
+// So a block comes after all its predecessors: each is dominated by the
+// block's parent, through a child that comes no later.
+func (t *threader) walk(root *ir.Block) {
+	type frame struct {
+		m     mark
+		child *ir.Block
+	}
+	m := t.known.mark()
+	t.visit(root)
+	stack := []frame{{m, t.first[root.ID]}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		b := top.child
+		if b == nil {
+			t.known.back(top.m)
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		top.child = t.next[b.ID]
+		m := t.known.mark()
+		t.visit(b)
+		stack = append(stack, frame{m, t.first[b.ID]})
+	}
+}
+
+// visit learns the facts of b, drops what b evaluates in vain, and threads the
+// edges out of it.
+func (t *threader) visit(b *ir.Block) {
+	if len(b.Preds) == 0 && b != t.f.Blocks[0] {
+		t.disconnect(b)
+		return
+	}
+	if b.Kind == ir.Accept || b.Kind == ir.Reject {
+		return
+	}
+	t.enter(b)
+	if b.Kind == ir.If {
+		if way, ok := onlyWay(b, t.known); ok {
+			t.f.KeepOnly(b, way)
+			t.changed = true
+		} else {
+			t.known.evaluate(b.Cond.X)
+			t.known.evaluate(b.Cond.Y)
+		}
+	}
+	t.evals(b)
+	t.after[b.ID] = t.known.captured
+	for i := range b.Succs {
+		m := t.known.mark()
+		if b.Kind == ir.If {
+			t.known.assume(b.Cond, i == 0)
+		}
+		t.edge(ir.Edge{From: b, Index: i})
+		t.known.back(m)
+	}
+}
+
+// disconnect takes the edges out of a block that is no longer reached.
+func (t *threader) disconnect(b *ir.Block) {
+	for i := range b.Succs {
+		t.f.Disconnect(ir.Edge{From: b, Index: i})
+	}
+	b.Succs = b.Succs[:0]
+}
+
+// enter learns what holds on all edges into b, those that were led past it
+// included.
+func (t *threader) enter(b *ir.Block) {
+	least := t.skipped[b.ID]
+	for _, e := range b.Preds {
+		least = min(least, t.after[e.From.ID])
+	}
+	if len(b.Preds) > 0 {
+		t.known.captured = max(t.known.captured, least)
+	}
+	if e := t.entry[b.ID]; e.known {
+		t.known.assume(e.cond, e.holds)
+	}
+}
+
+// evals drops the evaluations that cannot fault, and learns from the others.
+func (t *threader) evals(b *ir.Block) {
+	b.Evals = slices.DeleteFunc(b.Evals, func(v *ir.Value) bool {
+		if t.known.proven(v) {
+			t.changed = true
+			return true
+		}
+		t.known.evaluate(v)
+		return false
+	})
+}
+
+// edge leads e past blocks as far as it can.
+func (t *threader) edge(e ir.Edge) {
+	last := e
+	for steps := 0; t.budget > 0 || steps < minSteps; steps++ {
+		out, ok := t.pass(last.To())
+		if !ok {
+			break
+		}
+		skipped := &t.skipped[last.To().ID]
+		*skipped = min(*skipped, t.known.captured)
+		t.budget--
+		last = out
+	}
+	if last != e {
+		t.f.Redirect(e, last.To(), last.PhiArgs()...)
+		t.changed = true
+	}
+}
+
+// pass returns the edge by which control leaves b, if that is known and b does
+// nothing else here.
+func (t *threader) pass(b *ir.Block) (out ir.Edge, ok bool) {
+	if b.Kind == ir.Accept || b.Kind == ir.Reject || len(b.Phis) > 0 {
+		return ir.Edge{}, false
+	}
+	out.From = b
+	if b.Kind == ir.If {
+		if out.Index, ok = onlyWay(b, t.known); !ok {
+			return ir.Edge{}, false
+		}
+		if !t.known.proven(b.Cond.X) || !t.known.proven(b.Cond.Y) {
+			return ir.Edge{}, false
+		}
+	}
+	return out, !slices.ContainsFunc(b.Evals, func(v *ir.Value) bool { return !t.known.proven(v) })
+}
