@@ -1,0 +1,135 @@
+package lift_test
+
+import (
+	"bufio"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/testdata/programs"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/lift"
+)
+
+// A filter is a row of testdata/filters.txt.
+type filter struct {
+	link cbpf.LinkType
+	name string
+	prog []bpf.RawInstruction
+}
+
+func readFilters(t testing.TB) []filter {
+	t.Helper()
+	f, err := os.Open("testdata/filters.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []filter
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if strings.HasPrefix(s.Text(), "#") {
+			continue
+		}
+		column := strings.Split(s.Text(), "\t")
+		link, err := cbpf.ParseLinkType(column[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		prog, err := cbpf.Parse([]byte(column[2]), "xtbpf")
+		if err != nil {
+			t.Fatalf("%s: %v", column[1], err)
+		}
+		out = append(out, filter{link, column[1], prog})
+	}
+	return out
+}
+
+// findFilter returns the Ethernet filter of that name.
+func findFilter(t testing.TB, name string) []bpf.RawInstruction {
+	t.Helper()
+	for _, f := range readFilters(t) {
+		if f.name == name && f.link == cbpf.LinkEthernet {
+			return f.prog
+		}
+	}
+	t.Fatalf("no filter %q in testdata", name)
+	return nil
+}
+
+// A variant is one way to translate, all of them in variants.
+type variant struct {
+	hook   abi.Hook
+	access lift.Access
+}
+
+func (v variant) String() string { return v.hook.String() + " " + v.access.String() }
+
+func variants() []variant {
+	var out []variant
+	for _, h := range abi.Hooks() {
+		for _, a := range lift.Accesses(h) {
+			out = append(out, variant{h, a})
+		}
+	}
+	return out
+}
+
+// extensionsOf returns what the hook can supply of the extensions that have a
+// definite value in a test run.
+func extensionsOf(h abi.Hook) []uint32 {
+	if h == abi.HookXDP {
+		return []uint32{cbpf.AdIfIndex, cbpf.AdQueue, cbpf.AdXorX}
+	}
+	return []uint32{
+		cbpf.AdProtocol, cbpf.AdPacketType, cbpf.AdIfIndex, cbpf.AdMark, cbpf.AdQueue,
+		cbpf.AdRxHash, cbpf.AdXorX, cbpf.AdVLANTag, cbpf.AdVLANTagPresent, cbpf.AdVLANTPID,
+	}
+}
+
+// randomPrograms returns programs that compute a number; every second one ends
+// in a comparison of it, so that only about half of its packets match.
+func randomPrograms(h abi.Hook, seed uint64, n int) [][]bpf.RawInstruction {
+	r := rand.New(rand.NewPCG(seed, uint64(h)))
+	out := make([][]bpf.RawInstruction, n)
+	for i := range out {
+		p := programs.Random(r, programs.Options{Extensions: extensionsOf(h)})
+		if i%2 == 0 {
+			p = append(p[:len(p)-1],
+				bpf.RawInstruction{Op: cbpf.ClassJMP | cbpf.JGT, Jf: 1, K: 64},
+				bpf.RawInstruction{Op: cbpf.ClassRET, K: 1 + r.Uint32()>>1},
+				bpf.RawInstruction{Op: cbpf.ClassRET})
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// classicVerdict is what a translated program has to return for a packet.
+func classicVerdict(t testing.TB, m *cbpf.Machine, r lift.Returns, data []byte, wire uint32, meta *cbpf.Metadata) uint32 {
+	t.Helper()
+	ret, err := m.Run(data, wire, meta)
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case ret == 0:
+		return r.NoMatch
+	case r.Length:
+		return ret
+	}
+	return r.Match
+}
+
+// lengths asks for the classic return value at any hook that takes it.
+var lengths = &lift.Returns{Length: true}
+
+func returnsOf(v variant, o *lift.Returns) lift.Returns {
+	if o != nil {
+		return *o
+	}
+	i := v.hook.Info()
+	return lift.Returns{Match: i.Match, NoMatch: i.NoMatch, Length: i.Length}
+}
