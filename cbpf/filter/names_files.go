@@ -113,7 +113,7 @@ func parseNetworks(text string) map[string]uint32 {
 // parseServices reads "name port/protocol alias…". The built-in table has
 // several protocols after the slash, with commas between.
 func parseServices(text string) map[string][]Service {
-	transports := map[string]uint8{"tcp": protoTCP, "udp": protoUDP, "sctp": protoSCTP}
+	numbers := map[string]uint8{"tcp": protoTCP, "udp": protoUDP, "sctp": protoSCTP}
 	m := map[string][]Service{}
 	for words := range entries(text) {
 		number, protos, ok := strings.Cut(words[1], "/")
@@ -122,7 +122,7 @@ func parseServices(text string) map[string][]Service {
 			continue
 		}
 		for proto := range strings.SplitSeq(protos, ",") {
-			p, ok := transports[proto]
+			p, ok := numbers[proto]
 			if !ok {
 				continue
 			}

@@ -353,9 +353,13 @@ func (p *parser) reduceNot(v *value) {
 	f := p.pop()
 	v.want = f.want
 	v.at.Start = f.at.Start
-	if f.count%2 == 1 {
-		v.node = &Not{X: v.node, At: v.at}
-		v.depth++
+	if f.count%2 == 0 {
+		return
+	}
+	if inner, ok := v.node.(*Not); ok {
+		v.node, v.depth = inner.X, v.depth-1
+	} else {
+		v.node, v.depth = &Not{X: v.node, At: v.at}, v.depth+1
 	}
 }
 

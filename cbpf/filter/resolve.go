@@ -55,14 +55,16 @@ func (r resolution) terms(terms []Node) error {
 
 // primitive makes the test of "[proto] [dir] [type] id".
 func (r resolution) primitive(p *Primitive) (Test, error) {
-	switch p.Quals.Type {
-	case TypeNone, TypeHost:
+	switch t := p.Quals.Type; {
+	case t <= TypeNet && p.Quals.Proto == ProtoDECnet:
+		return nil, notYet(p.Quals.ProtoAt, p, "DECnet addresses")
+	case t == TypeNone, t == TypeHost:
 		return r.host(p)
-	case TypeNet:
+	case t == TypeNet:
 		return r.net(p)
-	case TypePort, TypePortRange:
+	case t == TypePort, t == TypePortRange:
 		return r.port(p)
-	case TypeProto:
+	case t == TypeProto:
 		return r.proto(p)
 	}
 	// libpcap has no gateway where it has IPv6; protochain needs a loop.

@@ -15,6 +15,9 @@ const (
 	protoSCTP = 132
 )
 
+// transports are the protocols that have ports.
+var transports = map[uint8]Proto{protoTCP: ProtoTCP, protoUDP: ProtoUDP, protoSCTP: ProtoSCTP}
+
 // host resolves "[proto] [dir] [host] id".
 func (r resolution) host(p *Primitive) (Test, error) {
 	switch link := p.Quals.Proto == ProtoLink; {
@@ -30,7 +33,7 @@ func (r resolution) host(p *Primitive) (Test, error) {
 			return nil, unknown(p, err)
 		}
 		return linkAddrTest(p, addr)
-	case p.ID.Kind == IDName && p.Quals.Proto != ProtoDECnet:
+	case p.ID.Kind == IDName:
 		return r.hostName(p)
 	}
 	return r.address(p)
@@ -118,9 +121,6 @@ func promote(n uint32) Net {
 
 // address resolves an IP address after "host" or "net".
 func (r resolution) address(p *Primitive) (Test, error) {
-	if p.Quals.Proto == ProtoDECnet {
-		return nil, notYet(p.Quals.ProtoAt, p, "DECnet addresses")
-	}
 	id, isNet := p.ID, p.Quals.Type == TypeNet
 	switch id.Kind {
 	case IDNumber:
@@ -206,6 +206,14 @@ func addr4(n uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))
 }
 
+func addr6(words [4]uint32) netip.Addr {
+	var b []byte
+	for _, w := range words {
+		b = binary.BigEndian.AppendUint32(b, w)
+	}
+	return netip.AddrFrom16([16]byte(b))
+}
+
 // net4 returns an IPv4 address with a mask of the first bits.
 func net4(addr uint32, bits int) Net {
 	return Net{Addr: [4]uint32{addr}, Mask: [4]uint32{^uint32(0) << (32 - bits)}}
@@ -269,7 +277,7 @@ func (r resolution) port(p *Primitive) (Test, error) {
 		listed = 0
 	}
 	if want != 0 && listed != 0 && want != listed {
-		return nil, errorAt(p.ID.At, "%s %q is %s", p.Quals.Type, excerptOf(p.ID.Text), transportName(listed))
+		return nil, errorAt(p.ID.At, "%s %q is %s", p.Quals.Type, excerptOf(p.ID.Text), transports[listed])
 	}
 	if p.Quals.Dir > DirAnd {
 		return nil, errorAt(orID(p.Quals.DirAt, p), "%q is only for the MAC addresses of 802.11", p.Quals.Dir)
@@ -286,24 +294,15 @@ func (r resolution) port(p *Primitive) (Test, error) {
 
 // transport returns the protocol that qualifies a port, 0 for none.
 func transport(p *Primitive) (uint8, error) {
-	switch p.Quals.Proto {
-	case ProtoNone:
+	if p.Quals.Proto == ProtoNone {
 		return 0, nil
-	case ProtoTCP:
-		return protoTCP, nil
-	case ProtoUDP:
-		return protoUDP, nil
-	case ProtoSCTP:
-		return protoSCTP, nil
+	}
+	for number, proto := range transports {
+		if proto == p.Quals.Proto {
+			return number, nil
+		}
 	}
 	return 0, badProto(p, "\""+p.Quals.Type.String()+"\"")
-}
-
-func transportName(proto uint8) string {
-	if proto == protoTCP {
-		return "tcp"
-	}
-	return "udp"
 }
 
 // A portNumber is a port and the only protocol that its name is listed for, 0
