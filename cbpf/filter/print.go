@@ -52,7 +52,7 @@ func printNode(b *strings.Builder, n Node) {
 		fmt.Fprintf(b, " %v ", n.Op)
 		printArith(b, n.Y)
 	case *Primitive:
-		b.WriteString(words(n.Quals.Proto.String(), n.Quals.Dir.String(), n.Quals.Type.String(), n.ID.String()))
+		b.WriteString(joinWords(n.Quals.Proto.String(), n.Quals.Dir.String(), n.Quals.Type.String(), n.ID.String()))
 	case Test:
 		b.WriteString(testText(n))
 	default:
@@ -71,8 +71,8 @@ func printTerms(b *strings.Builder, terms []Node, op string) {
 	b.WriteByte(')')
 }
 
-// words joins what is not empty.
-func words(w ...string) string {
+// joinWords joins what is not empty.
+func joinWords(w ...string) string {
 	return strings.Join(slices.DeleteFunc(w, func(s string) bool { return s == "" }), " ")
 }
 
@@ -133,18 +133,18 @@ func testText(t Test) string {
 	case *TestNet:
 		return netText(t)
 	case *TestLinkAddr:
-		return words("ether", dirText(t.Dir), "host", net.HardwareAddr(t.Addr[:]).String())
+		return joinWords("ether", dirText(t.Dir), "host", net.HardwareAddr(t.Addr[:]).String())
 	case *TestPort:
 		return portText(t)
 	case *TestProto:
-		return words(t.Proto.String(), "proto", strconv.FormatUint(uint64(t.Number), 10))
+		return joinWords(t.Proto.String(), "proto", strconv.FormatUint(uint64(t.Number), 10))
 	case *TestAbbrev:
 		return t.Proto.String()
 	case *TestCast:
 		if t.Multicast {
-			return words(t.Proto.String(), "multicast")
+			return joinWords(t.Proto.String(), "multicast")
 		}
-		return words(t.Proto.String(), "broadcast")
+		return joinWords(t.Proto.String(), "broadcast")
 	case *TestLen:
 		if t.Greater {
 			return fmt.Sprint("greater ", t.N)
@@ -180,7 +180,7 @@ func dirText(d Dir) string {
 func netText(t *TestNet) string {
 	terms := make([]string, len(t.Nets))
 	for i, n := range t.Nets {
-		terms[i] = words(t.Proto.String(), dirText(t.Dir), n.text())
+		terms[i] = joinWords(t.Proto.String(), dirText(t.Dir), n.text())
 	}
 	if len(terms) == 1 {
 		return terms[0]
@@ -212,7 +212,7 @@ func portText(t *TestPort) string {
 		proto = transports[t.IPProtos[0]].String()
 	}
 	if t.Range {
-		return words(proto, dirText(t.Dir), "portrange", fmt.Sprintf("%d-%d", t.Lo, t.Hi))
+		return joinWords(proto, dirText(t.Dir), "portrange", fmt.Sprintf("%d-%d", t.Lo, t.Hi))
 	}
-	return words(proto, dirText(t.Dir), "port", strconv.Itoa(int(t.Lo)))
+	return joinWords(proto, dirText(t.Dir), "port", strconv.Itoa(int(t.Lo)))
 }
