@@ -38,6 +38,34 @@ func format(n Node) string {
 	return b.String()
 }
 
+// treeText returns a tree in lines, one a node, indented by depth, each with
+// the bytes of the expression that it came from.
+func treeText(n Node) string {
+	var b strings.Builder
+	if n != nil {
+		printTree(&b, n, 0)
+	}
+	return b.String()
+}
+
+func printTree(b *strings.Builder, n Node, depth int) {
+	text, children := "", []Node(nil)
+	switch n := n.(type) {
+	case *And:
+		text, children = "and", n.Terms
+	case *Or:
+		text, children = "or", n.Terms
+	case *Not:
+		text, children = "not", []Node{n.X}
+	default:
+		text = format(n)
+	}
+	fmt.Fprintf(b, "%*s%s  [%d-%d]\n", 2*depth, "", text, n.Span().Start, n.Span().End)
+	for _, c := range children {
+		printTree(b, c, depth+1)
+	}
+}
+
 func printNode(b *strings.Builder, n Node) {
 	switch n := n.(type) {
 	case *And:
@@ -52,7 +80,7 @@ func printNode(b *strings.Builder, n Node) {
 		fmt.Fprintf(b, " %v ", n.Op)
 		printArith(b, n.Y)
 	case *Primitive:
-		b.WriteString(joinWords(n.Quals.Proto.String(), n.Quals.Dir.String(), n.Quals.Type.String(), n.ID.String()))
+		b.WriteString(words(n.Quals.Proto.String(), n.Quals.Dir.String(), n.Quals.Type.String(), n.ID.String()))
 	case Test:
 		b.WriteString(testText(n))
 	default:
@@ -71,8 +99,8 @@ func printTerms(b *strings.Builder, terms []Node, op string) {
 	b.WriteByte(')')
 }
 
-// joinWords joins what is not empty.
-func joinWords(w ...string) string {
+// words joins what is not empty.
+func words(w ...string) string {
 	return strings.Join(slices.DeleteFunc(w, func(s string) bool { return s == "" }), " ")
 }
 
@@ -133,18 +161,18 @@ func testText(t Test) string {
 	case *TestNet:
 		return netText(t)
 	case *TestLinkAddr:
-		return joinWords("ether", dirText(t.Dir), "host", net.HardwareAddr(t.Addr[:]).String())
+		return words("ether", dirText(t.Dir), "host", net.HardwareAddr(t.Addr[:]).String())
 	case *TestPort:
 		return portText(t)
 	case *TestProto:
-		return joinWords(t.Proto.String(), "proto", strconv.FormatUint(uint64(t.Number), 10))
+		return words(t.Proto.String(), "proto", strconv.FormatUint(uint64(t.Number), 10))
 	case *TestAbbrev:
 		return t.Proto.String()
 	case *TestCast:
 		if t.Multicast {
-			return joinWords(t.Proto.String(), "multicast")
+			return words(t.Proto.String(), "multicast")
 		}
-		return joinWords(t.Proto.String(), "broadcast")
+		return words(t.Proto.String(), "broadcast")
 	case *TestLen:
 		if t.Greater {
 			return fmt.Sprint("greater ", t.N)
@@ -180,7 +208,7 @@ func dirText(d Dir) string {
 func netText(t *TestNet) string {
 	terms := make([]string, len(t.Nets))
 	for i, n := range t.Nets {
-		terms[i] = joinWords(t.Proto.String(), dirText(t.Dir), n.text())
+		terms[i] = words(t.Proto.String(), dirText(t.Dir), n.text())
 	}
 	if len(terms) == 1 {
 		return terms[0]
@@ -212,7 +240,7 @@ func portText(t *TestPort) string {
 		proto = transports[t.IPProtos[0]].String()
 	}
 	if t.Range {
-		return joinWords(proto, dirText(t.Dir), "portrange", fmt.Sprintf("%d-%d", t.Lo, t.Hi))
+		return words(proto, dirText(t.Dir), "portrange", fmt.Sprintf("%d-%d", t.Lo, t.Hi))
 	}
-	return joinWords(proto, dirText(t.Dir), "port", strconv.Itoa(int(t.Lo)))
+	return words(proto, dirText(t.Dir), "port", strconv.Itoa(int(t.Lo)))
 }
