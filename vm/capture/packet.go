@@ -41,6 +41,19 @@ func (p *Packet) Clone() *Packet {
 	return &q
 }
 
+// CloneInto is Clone for many packets at once: it appends the packet's bytes
+// to buf, and returns a packet that refers to them there, and the longer buf.
+func (p *Packet) CloneInto(buf []byte) (Packet, []byte) {
+	q := *p
+	start := len(buf)
+	buf = append(buf, p.Data...)
+	middle := len(buf)
+	buf = append(buf, p.Options.raw...)
+	q.Data = buf[start:middle:middle]
+	q.Options.raw = buf[middle:len(buf):len(buf)]
+	return q, buf
+}
+
 // An Interface is where packets of a capture came from. A pcap file has one,
 // a pcapng file one for each interface description block.
 type Interface struct {

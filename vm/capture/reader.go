@@ -103,6 +103,10 @@ func (r *Reader) ByteOrder() binary.ByteOrder { return byteOrder(r.bigEndian) }
 // more may appear as Next goes on. Callers must not change the slice.
 func (r *Reader) Interfaces() []Interface { return r.interfaces }
 
+// Buffered reports whether bytes have been read that Next has not delivered. If
+// not, Next will wait for the source, which may be a live one.
+func (r *Reader) Buffered() bool { return len(r.rest) > 0 }
+
 // Next returns the next packet: [io.EOF] after the last one of a sound
 // capture, an [*Error] where it is damaged or ends early. The packet and its
 // bytes are overwritten by the following call.

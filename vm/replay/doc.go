@@ -1,0 +1,20 @@
+// Package replay runs a capture through engines.
+//
+//	err := replay.Run(reader, engines, func(n int, p *capture.Packet, results []engine.Result) error {
+//		fmt.Println(n, results[0].Return)
+//		return nil
+//	})
+//
+// [Run] takes packets from any [Source], gives them to each engine in batches,
+// and calls a [Visitor] once a packet, in order, with what each engine made of
+// it. In the steady state it allocates nothing. [First] cuts a source off after
+// some packets.
+//
+// [Compare] does the same and compares the engines as it goes: it stops at the
+// first packet on which two of them disagree and reports that as a
+// [Disagreement]. Engines that run different programs for the same purpose do
+// not return the same numbers, a classic filter a length where an XDP program
+// returns XDP_PASS; a [Side] says how to read its engine's.
+//
+// The package knows no engine but through the interface.
+package replay

@@ -1,0 +1,154 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// A Source gives packets one after another, and io.EOF at the end. A packet is
+// valid until the next call. [*capture.Reader] is one.
+//
+// A source may also have a method Buffered, which says no where Next would have
+// to wait. Packets that have come are not held back then for more to follow.
+type Source interface {
+	Next() (*capture.Packet, error)
+}
+
+type bufferedSource interface{ Buffered() bool }
+
+// First returns a source that ends after n packets of src.
+func First(src Source, n int) Source { return &first{src, n} }
+
+type first struct {
+	src  Source
+	left int
+}
+
+func (f *first) Next() (*capture.Packet, error) {
+	if f.left <= 0 {
+		return nil, io.EOF
+	}
+	f.left--
+	return f.src.Next()
+}
+
+func (f *first) Buffered() bool { return f.left > 0 && !waits(f.src) }
+
+// waits reports whether Next may have to wait for a packet.
+func waits(src Source) bool {
+	b, ok := src.(bufferedSource)
+	return ok && !b.Buffered()
+}
+
+// A Visitor is called for each packet, in order. The first packet has the
+// number 1, as in Wireshark. results[i] is what engine i made of it. Packet and
+// results are valid during the call.
+type Visitor func(number int, p *capture.Packet, results []engine.Result) error
+
+// Stop is what a visitor returns to end a replay early without an error.
+// Engines may have run on packets behind the one it was called for.
+var Stop = errors.New("stop the replay")
+
+// A batch ends with whichever comes first. The numbers are large enough to
+// make the cost of entering an engine small, and small enough for the packets
+// to stay in the processor's cache between the engines.
+const (
+	batchPackets = 256
+	batchBytes   = 128 << 10
+)
+
+// Run replays the packets of src through the engines. It ends with the source,
+// whose error it returns after the packets that came before, or with the first
+// error of an engine or the visitor; what a program does wrong is no error, but
+// a fault in its result. With visit nil the engines just run.
+func Run(src Source, engines []engine.Engine, visit Visitor) error {
+	b := newBatch(engines)
+	for {
+		end := b.fill(src)
+		if err := b.run(); err != nil {
+			return err
+		}
+		if err := b.visit(visit); err != nil {
+			if errors.Is(err, Stop) {
+				return nil
+			}
+			return err
+		}
+		if end == io.EOF {
+			return nil
+		}
+		if end != nil {
+			return end
+		}
+	}
+}
+
+// A batch is some packets on their way through the engines.
+type batch struct {
+	engines []engine.Engine
+	before  int    // packets in earlier batches
+	bytes   []byte // that the packets refer to
+	packets []capture.Packet
+	in      []engine.Packet
+	out     [][]engine.Result // by engine, then by packet
+	results []engine.Result   // of one packet
+}
+
+func newBatch(engines []engine.Engine) *batch {
+	b := &batch{
+		engines: engines,
+		packets: make([]capture.Packet, 0, batchPackets),
+		in:      make([]engine.Packet, 0, batchPackets),
+		out:     make([][]engine.Result, len(engines)),
+		results: make([]engine.Result, len(engines)),
+	}
+	for i := range b.out {
+		b.out[i] = make([]engine.Result, batchPackets)
+	}
+	return b
+}
+
+// fill takes the next packets from src and returns src's error, if it had one.
+func (b *batch) fill(src Source) error {
+	b.before += len(b.packets)
+	b.bytes, b.packets, b.in = b.bytes[:0], b.packets[:0], b.in[:0]
+	for len(b.packets) < batchPackets && len(b.bytes) < batchBytes && (len(b.packets) == 0 || !waits(src)) {
+		next, err := src.Next()
+		if err != nil {
+			return err
+		}
+		var p capture.Packet
+		p, b.bytes = next.CloneInto(b.bytes)
+		b.packets = append(b.packets, p)
+		b.in = append(b.in, p.Engine())
+	}
+	return nil
+}
+
+func (b *batch) run() error {
+	for i, e := range b.engines {
+		if err := e.Run(b.in, b.out[i][:len(b.in)]); err != nil {
+			return fmt.Errorf("engine %s, packets %d to %d: %w", e.Name(), b.before+1, b.before+len(b.in), err)
+		}
+	}
+	return nil
+}
+
+func (b *batch) visit(visit Visitor) error {
+	if visit == nil {
+		return nil
+	}
+	for i := range b.packets {
+		for k := range b.results {
+			b.results[k] = b.out[k][i]
+		}
+		if err := visit(b.before+i+1, &b.packets[i], b.results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
