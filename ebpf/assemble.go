@@ -23,9 +23,9 @@ import (
 // "call 1") is understood too, and so are lines pasted
 // from a verifier log or bpftool, with their "7: (b7)" in front.
 //
-// Only the text is checked, so that fragments can be assembled: a jump may
-// leave the program. [Validate] tells whether it is whole. The error is a
-// [*SyntaxError].
+// Every instruction is valid by itself, but the program need not be whole, so
+// that fragments can be assembled: a jump may leave it. [Validate] tells. The
+// error is a [*SyntaxError].
 func Assemble(text string) ([]Instruction, error) {
 	a := assembler{labels: map[string]int{}}
 	line := 0
@@ -85,6 +85,9 @@ func (a *assembler) statement() error {
 	}
 	if !a.end() {
 		return a.expected("the end of the line")
+	}
+	if err := validateAt(a.prog, index); err != nil {
+		return a.fail(at, "%s", err.Msg)
 	}
 	if a.code >= 0 && Opcode(a.code) != a.prog[index].Op {
 		return a.fail(at, "the line says opcode 0x%02x, but the text means 0x%02x", a.code, uint8(a.prog[index].Op))

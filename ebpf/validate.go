@@ -56,7 +56,7 @@ func problem(index, field int, format string, args ...any) *Error {
 }
 
 // validateAt checks the instruction at index i by itself.
-func validateAt(prog []Instruction, i int) error {
+func validateAt(prog []Instruction, i int) *Error {
 	ins := prog[i]
 	if field, msg := ins.fault(); msg != "" {
 		return problem(i, field, "%s", msg)
