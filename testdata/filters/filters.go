@@ -21,7 +21,9 @@ type Case struct {
 //go:embed *.txt
 var files embed.FS
 
-// Load returns the corpus. In its files a line is an expression; a line "# TYPE
+const liveFile = "live.txt"
+
+// Load returns the corpus for captures. In its files a line is an expression; a line "# TYPE
 // TYPE …" says for which link types those after it are; "##" starts a comment.
 func Load() []Case {
 	entries, err := files.ReadDir(".")
@@ -30,13 +32,23 @@ func Load() []Case {
 	}
 	var cases []Case
 	for _, e := range entries {
-		data, err := files.ReadFile(e.Name())
-		if err != nil {
-			panic(err)
+		if e.Name() != liveFile {
+			cases = append(cases, read(e.Name())...)
 		}
-		cases = append(cases, parse(e.Name(), string(data))...)
 	}
 	return cases
+}
+
+// LoadLive returns the filters for live packets, some of which do not compile
+// for captures.
+func LoadLive() []Case { return read(liveFile) }
+
+func read(name string) []Case {
+	data, err := files.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return parse(name, string(data))
 }
 
 func parse(name, text string) []Case {

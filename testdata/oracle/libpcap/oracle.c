@@ -80,7 +80,10 @@ static pcap_t *open_handle(uint32_t mode, uint32_t dlt, uint32_t snaplen, char *
 	case 1:
 		return pcap_open_dead(dlt == 101 ? DLT_RAW : (int)dlt, (int)snaplen);
 	}
-	return pcap_open_live("lo", (int)snaplen, 0, 0, err);
+	static pcap_t *live; /* kept: opening takes long */
+	if (live == NULL)
+		live = pcap_open_live("lo", (int)snaplen, 0, 0, err);
+	return live;
 }
 
 static void refuse(const char *why)
@@ -129,7 +132,8 @@ static void compile(void)
 		}
 		pcap_freecode(&prog);
 	}
-	pcap_close(p);
+	if (mode != 2)
+		pcap_close(p);
 	free(expr);
 }
 
