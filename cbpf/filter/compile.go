@@ -83,10 +83,7 @@ func Compile(expr string, o Options) (*Program, error) {
 	if err != nil {
 		return nil, inExpr(err, expr)
 	}
-	if !o.NoOptimize {
-		optimize(f)
-	}
-	p.RejectsAll = rejectsAll(f)
+	f, p.RejectsAll = middle(f, &o)
 	p.Insns, p.Origin, err = emit(f, o.SnapLen)
 	if err != nil {
 		return nil, inExpr(err, expr)
@@ -94,35 +91,41 @@ func Compile(expr string, o Options) (*Program, error) {
 	return p, nil
 }
 
-// rejectsAll reports whether no way leads to the accepting block.
-func rejectsAll(f *ir.Func) bool {
+// middle runs the passes. A graph in which no way leads to the accepting block
+// becomes one that rejects at once: what it evaluates could only fault, which
+// is to reject.
+func middle(f *ir.Func, o *Options) (out *ir.Func, rejectsAll bool) {
+	if !o.NoOptimize {
+		optimize(f)
+	}
 	for _, b := range f.Blocks {
 		if b.Kind == ir.Accept && len(b.Preds) > 0 {
-			return false
+			return f, false
 		}
 	}
-	return true
+	f = ir.NewFunc()
+	entry := f.NewBlock(ir.Jump)
+	f.NewBlock(ir.Accept)
+	f.Connect(ir.Edge{From: entry}, f.NewBlock(ir.Reject))
+	return f, true
 }
 
 // A Stage is the filter after a part of the compiler, as text for people.
 type Stage struct {
-	Name string // "tree", "lowered", "optimized"
+	Name string // "tree", "lowered" or "emitted"
 	Text string
 }
 
 // Stages returns what the filter was on its way from the expression to the
 // instructions: the tree with all names looked up, the graph as lowering made
-// it, and the graph as it was emitted. They are made anew from the tree, so
+// it, and the graph that was emitted, after the passes. They are made anew from the tree, so
 // that Compile does not pay for them.
 func (p *Program) Stages() []Stage {
 	f, err := lower(p.tree, &p.options)
 	if err != nil {
 		panic("filter: lowered once, refused twice: " + err.Error())
 	}
-	stages := []Stage{{"tree", treeText(p.tree)}, {"lowered", f.String()}}
-	if !p.options.NoOptimize {
-		optimize(f)
-		stages = append(stages, Stage{"optimized", f.String()})
-	}
-	return stages
+	lowered := f.String()
+	f, _ = middle(f, &p.options)
+	return []Stage{{"tree", treeText(p.tree)}, {"lowered", lowered}, {"emitted", f.String()}}
 }

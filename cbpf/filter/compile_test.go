@@ -46,6 +46,9 @@ func TestRejectsAll(t *testing.T) {
 		{cbpf.LinkEthernet, "not ip[0xfffffff0] = 0", false},
 		{cbpf.LinkEthernet, "not ether[0xfffffff0] = 0", true}, // a fault is not inverted
 		{cbpf.LinkEthernet, "tcp", false},
+		{cbpf.LinkEthernet, "ip and arp", true},
+		{cbpf.LinkEthernet, "ip and tcp and udp", true},
+		{cbpf.LinkEthernet, "tcp and not tcp", true},
 	} {
 		p, err := filter.Compile(c.expr, filter.Options{LinkType: c.lt})
 		if err != nil {

@@ -113,7 +113,7 @@ func (o *Oracle) Compile(expr string, opt Options) ([]bpf.RawInstruction, time.D
 		o.read(message)
 		return nil, 0, Error(message)
 	}
-	took := time.Duration(o.get())
+	took := time.Duration(o.get()) | time.Duration(o.get())<<32
 	prog := make([]bpf.RawInstruction, o.get())
 	for i := range prog {
 		w := o.get()

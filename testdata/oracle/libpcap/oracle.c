@@ -4,7 +4,7 @@
  * standard output; all numbers are 32-bit little endian.
  *
  *   'C' mode dlt snaplen optimize netmask length expression
- *       → 0 nanoseconds count count*{code<<16|jt<<8|jf, k}   or   1 length message
+ *       → 0 nanoseconds(2) count count*{code<<16|jt<<8|jf, k}   or   1 length message
  *   'P' count count*{caplen wirelen bytes}            sets the packets
  *   'R' count count*{code<<16|jt<<8|jf, k}            runs a program over them
  *       → one number per packet, what the program returned
@@ -93,10 +93,9 @@ static void refuse(const char *why)
 	fwrite(why, 1, strlen(why), stdout);
 }
 
-static uint32_t nanoseconds(struct timespec a, struct timespec b)
+static uint64_t nanoseconds(struct timespec a, struct timespec b)
 {
-	int64_t n = (b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec);
-	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+	return (b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec);
 }
 
 static void compile(void)
@@ -123,7 +122,9 @@ static void compile(void)
 		refuse(pcap_geterr(p));
 	} else {
 		put(0);
-		put(nanoseconds(start, end));
+		uint64_t took = nanoseconds(start, end);
+		put(took);
+		put(took >> 32);
 		put(prog.bf_len);
 		for (uint32_t i = 0; i < prog.bf_len; i++) {
 			struct bpf_insn *x = &prog.bf_insns[i];
