@@ -1,6 +1,10 @@
 package cbpf
 
-import "golang.org/x/net/bpf"
+import (
+	"math"
+
+	"golang.org/x/net/bpf"
+)
 
 // An op is an instruction as the machine runs it: the opcode is a small dense
 // number, so that the dispatch is one jump through a table, and jump targets
@@ -8,6 +12,7 @@ import "golang.org/x/net/bpf"
 type op struct {
 	code   opCode
 	size   uint8  // bytes of an opFar load
+	offset uint16 // of the load, if load and jump are one step: the rest is the jump's
 	k      uint32 // the constant; of an opExt load the offset after AdOff
 	jt, jf uint32 // index of the next instruction, of jumps only
 }
@@ -67,6 +72,12 @@ const (
 	opJgeX
 	opJsetK
 	opJsetX
+
+	opLdWJeq // a load and the jump behind it in one step, see fuse
+	opLdHJeq
+	opLdBJeq
+	opLdHJset
+	opLdIndHJeq
 )
 
 // opCodes translates opcodes. Loads are refined by their K in decodeOne.
@@ -134,7 +145,31 @@ func decode(prog []bpf.RawInstruction) []op {
 	for i, ins := range prog {
 		ops[i] = decodeOne(ins, uint32(i+1))
 	}
+	for i := range len(ops) - 1 {
+		ops[i] = fuse(ops[i], ops[i+1])
+	}
 	return ops
+}
+
+// fused has the pairs of a load and a jump that are worth a step of their own:
+// the dispatch costs more than what the instructions do, and nearly all of what
+// filters do is these pairs.
+var fused = map[[2]opCode]opCode{
+	{opLdW, opJeqK}:    opLdWJeq,
+	{opLdH, opJeqK}:    opLdHJeq,
+	{opLdB, opJeqK}:    opLdBJeq,
+	{opLdH, opJsetK}:   opLdHJset,
+	{opLdIndH, opJeqK}: opLdIndHJeq,
+}
+
+// fuse returns the load with the jump behind it in one op, if there is one for
+// them. The jump stays where it is too, since others may jump to it.
+func fuse(load, jump op) op {
+	code, ok := fused[[2]opCode{load.code, jump.code}]
+	if !ok || load.k > math.MaxUint16 {
+		return load
+	}
+	return op{code: code, offset: uint16(load.k), k: jump.k, jt: jump.jt, jf: jump.jf}
 }
 
 func decodeOne(ins bpf.RawInstruction, next uint32) op {

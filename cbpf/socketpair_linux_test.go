@@ -121,6 +121,11 @@ func TestMachineLikeKernel(t *testing.T) {
 // Check accepts what the kernel accepts, and nothing else.
 func TestCheckLikeKernel(t *testing.T) {
 	pair := newSocketPair(t)
+	for _, c := range checkCases(t) {
+		if err := pair.attach(c.prog); err != nil && err != unix.EINVAL || (err == nil) != (c.rule == 0) {
+			t.Errorf("%s: kernel says %v", c.name, err)
+		}
+	}
 	r := rand.New(rand.NewPCG(2, 2))
 	rules := map[cbpf.Rule]int{}
 	for n := range 20000 {
