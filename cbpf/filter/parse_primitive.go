@@ -1,5 +1,7 @@
 package filter
 
+import "errors"
+
 // The primitives half of the parser: qualifiers, ids, and the words that are a
 // test by themselves.
 
@@ -24,7 +26,11 @@ func (p *parser) test() (value, error) {
 	case tokEncap:
 		return p.encapsulation()
 	case tokMissing:
-		return value{}, errorAt(t.at, "not supported yet: %s (%q)", missingFeatures[t.value], t.text)
+		e := errorAt(t.at, "not supported yet: %s (%q)", missingFeatures[t.value], t.text)
+		if before := p.last[1].text; t.text == "type" && (before == "icmp" || before == "icmp6") {
+			e.Hint = write("%s[%stype] = …", before, before)
+		}
+		return value{}, e
 	}
 	return value{}, p.unexpected()
 }
@@ -73,7 +79,7 @@ func (p *parser) afterProto(t token) (v value, complete bool, err error) {
 		p.want = atArith
 		return v, false, err
 	case p.want&wantTerm == 0:
-		return v, false, p.unexpected("'['")
+		return v, false, p.unexpected("\"[\"")
 	case p.tok.kind == tokDir, p.tok.kind == tokType, p.tok.kind == tokUndirected:
 		return v, false, p.head(Qualifiers{Proto: proto, ProtoAt: t.at}, t.at)
 	case p.tok.kind == tokCast:
@@ -119,7 +125,11 @@ func (p *parser) direction(q *Qualifiers) error {
 	// Only the other direction can follow: "src or port 80" is nothing.
 	op, other := p.advance(), DirSrc+DirDst-q.Dir
 	if p.tok.kind != tokDir || Dir(p.tok.value) != other {
-		return p.unexpected("'" + other.String() + "'")
+		err := p.unexpected("\"" + other.String() + "\"")
+		if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" {
+			e.Hint = write("%v %s %v", q.Dir, op.text, other)
+		}
+		return err
 	}
 	q.Dir, q.DirAt.End = DirOr, p.advance().at.End
 	if op.kind == tokAnd {
@@ -140,7 +150,7 @@ func (p *parser) byteTest() (value, error) {
 	case '=', '<', '>', '&', '|':
 		p.advance()
 	default:
-		return value{}, p.unexpected("'='", "'<'", "'>'", "'&'", "'|'")
+		return value{}, p.unexpected("\"=\"", "\"<\"", "\">\"", "\"&\"", "\"|\"")
 	}
 	n, err := p.number("a number")
 	return p.testValue(&TestByte{Op: byte(op), Index: index.value, Value: n.value}, start, err)
@@ -166,7 +176,7 @@ func (p *parser) encapsulation() (value, error) {
 	}
 	for ; depth > 0; depth-- {
 		if p.tok.kind != ')' {
-			return value{}, p.unexpected("')'")
+			return value{}, p.unexpected("\")\"")
 		}
 		p.advance()
 	}
@@ -237,11 +247,4 @@ func (p *parser) primitive(id ID, w want) (value, error) {
 	n := &Primitive{Quals: *p.quals, ID: id, At: id.At}
 	v := value{class: classID, want: w, node: n, quals: p.quals, at: id.At}
 	return v, nil
-}
-
-// bareID refuses an id that has no qualifiers and can inherit none.
-func (p *parser) bareID(id ID) error {
-	e := errorAt(id.At, "%s has no qualifier such as \"host\" or \"port\" before it, and can inherit none", excerptOf(id.Text))
-	e.Hint = bareHint(id)
-	return e
 }

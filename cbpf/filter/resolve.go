@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -84,19 +85,47 @@ func orID(at Span, p *Primitive) Span {
 	return at
 }
 
-// badProto refuses the protocol qualifier of p.
+// badProto refuses the protocol qualifier of p. What was meant is mostly a
+// second test.
 func badProto(p *Primitive, of string) error {
-	return errorAt(orID(p.Quals.ProtoAt, p), "%q is not a valid qualifier for %s", p.Quals.Proto, of)
+	q := p.Quals
+	e := errorAt(orID(q.ProtoAt, p), "%q is not a valid qualifier for %s", q.Proto, of)
+	rest := Primitive{Quals: Qualifiers{Dir: q.Dir, Type: q.Type}, ID: p.ID}
+	switch {
+	case q.Type == TypeNone && p.ID.Kind == IDNumber:
+		e.Hint = write("%v %v port %s", q.Proto, q.Dir, p.ID)
+	case q.Proto == ProtoLink || q.Proto == ProtoRadio, (q.Proto == ProtoIP || q.Proto == ProtoIP6) && q.Type <= TypeNet:
+		e.Hint = write("%s", format(&rest))
+	default:
+		e.Hint = write("%v and %s", q.Proto, format(&rest))
+	}
+	return e
 }
 
 // unknown makes an error of a failed look-up of the id of p.
 func unknown(p *Primitive, err error) error {
 	e := errorAt(p.ID.At, "%v", err)
 	e.Err = err
-	if u, ok := errors.AsType[*UnknownNameError](err); ok && len(u.Near) > 0 {
+	u, ok := errors.AsType[*UnknownNameError](err)
+	lo, hi, isRange := cutRange(p.ID.Text)
+	switch {
+	case isRange && (p.Quals.Type == TypePort || p.Quals.Type == TypePortRange):
+		rest := Primitive{Quals: p.Quals, ID: ID{Text: lo + "-" + hi}}
+		rest.Quals.Type = TypePortRange
+		e.Hint = write("%s", format(&rest))
+	case ok && len(u.Near) > 0:
 		e.Hint = "did you mean " + list(u.Near) + "?"
+	case ok && u.Kind == "host" && !slices.Contains(u.Searched, "DNS"):
+		e.Hint = "DNS is not asked; write the address"
 	}
 	return e
+}
+
+// cutRange cuts two numbers with other characters than digits between.
+func cutRange(s string) (lo, hi string, ok bool) {
+	lo = s[:run(s, isDigit, len(s))]
+	hi = strings.TrimLeft(s[len(lo):], "-.:_")
+	return lo, hi, lo != "" && len(lo)+len(hi) < len(s) && isDigits(hi)
 }
 
 // checkTest checks a test that has no id.
@@ -104,7 +133,9 @@ func checkTest(t Test) error {
 	switch t := t.(type) {
 	case *TestAbbrev:
 		if t.Proto == ProtoLink || t.Proto == ProtoRadio {
-			return errorAt(t.Span(), "%q is not a test by itself", t.Proto)
+			e := errorAt(t.Span(), "this word is not a test by itself")
+			e.Hint = "it goes before \"host\", \"proto\", \"broadcast\", \"multicast\" or \"[…]\""
+			return e
 		}
 	case *TestCast:
 		return checkCast(t)

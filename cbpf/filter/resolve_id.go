@@ -41,7 +41,7 @@ func (r resolution) host(p *Primitive) (Test, error) {
 
 func macNeedsEther(p *Primitive) error {
 	e := errorAt(p.ID.At, "a MAC address needs \"ether host\", \"ether src\" or \"ether dst\" before it")
-	e.Hint = "ether host " + p.ID.Text
+	e.Hint = write("ether host %s", p.ID)
 	return e
 }
 
@@ -155,7 +155,7 @@ func (r resolution) address(p *Primitive) (Test, error) {
 // onlyNet refuses a mask after anything but "net".
 func onlyNet(p *Primitive) error {
 	e := errorAt(p.ID.At, "a mask or a prefix length needs \"net\" before the address")
-	e.Hint = "net " + p.ID.Text
+	e.Hint = write("net %s", p.ID)
 	return e
 }
 
@@ -163,7 +163,7 @@ func onlyNet(p *Primitive) error {
 func hostBits(p *Primitive, prefix netip.Prefix, haveLen bool) error {
 	e := errorAt(p.ID.At, "the address has bits outside its mask")
 	if haveLen {
-		e.Hint = "net " + prefix.Masked().String()
+		e.Hint = write("net %v", prefix.Masked())
 	}
 	return e
 }

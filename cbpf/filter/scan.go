@@ -83,6 +83,8 @@ func (s *scanner) badCharacter(rest string) token {
 		return s.bad(n, "", "byte 0x%02x is not valid UTF-8", rest[0])
 	case rest[0] == '\'' || rest[0] == '"' || unicode.In(r, unicode.Pi, unicode.Pf, unicode.Ps, unicode.Pe):
 		return s.bad(n, "names and addresses are written without quotes; quote the whole expression for the shell", "unexpected character %q", r)
+	case r == ',' || r == ';':
+		return s.bad(n, "lists are joined by \"or\": port 80 or 443", "unexpected character %q", r)
 	case unicode.In(r, unicode.Pd, unicode.Zs):
 		return s.bad(n, "this is not the plain ASCII character; was the expression copied from a formatted text?", "unexpected character %q", r)
 	}
