@@ -2,6 +2,7 @@ package lift_test
 
 import (
 	"bufio"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/testdata/programs"
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 )
@@ -78,6 +80,15 @@ func variants() []variant {
 	return out
 }
 
+// thorough returns n for the access mode to prefer at the hook and fewer for
+// the others, to keep the tests fast.
+func (v variant) thorough(n, fewer int) int {
+	if v.access == lift.Accesses(v.hook)[0] {
+		return n
+	}
+	return fewer
+}
+
 // extensionsOf returns what the hook can supply of the extensions that have a
 // definite value in a test run.
 func extensionsOf(h abi.Hook) []uint32 {
@@ -132,4 +143,16 @@ func returnsOf(v variant, o *lift.Returns) lift.Returns {
 	}
 	i := v.hook.Info()
 	return lift.Returns{Match: i.Match, NoMatch: i.NoMatch, Length: i.Length}
+}
+
+// listing shows both programs.
+func listing(prog []bpf.RawInstruction, p *lift.Program) string {
+	var b strings.Builder
+	if err := cbpf.Write(&b, "d", prog, cbpf.WriteOptions{}); err != nil {
+		b.WriteString(err.Error())
+	}
+	for i, line := range ebpf.Disassemble(p.Insns) {
+		fmt.Fprintf(&b, "%4d: %-40s ; %v\n", i, line, p.Origin[i])
+	}
+	return b.String()
 }

@@ -3,16 +3,13 @@ package lift_test
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/testdata/programs"
-	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/ebpf/lift"
@@ -35,7 +32,7 @@ func TestKernelFilters(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			for _, f := range readFilters(t) {
 				var data [][]byte
-				for _, p := range packets.Generate(f.link, 1, 80) {
+				for _, p := range packets.Generate(f.link, 1, v.thorough(60, 20)) {
 					data = append(data, p.Data)
 				}
 				compareInKernel(t, v, f.name, f.prog, nil, data)
@@ -51,20 +48,29 @@ func TestKernelRandom(t *testing.T) {
 	needKernel(t)
 	for _, v := range variants() {
 		t.Run(v.String(), func(t *testing.T) {
-			count := 2000
-			if v.access != lift.Accesses(v.hook)[0] {
-				count = 500
-			}
 			r := rand.New(rand.NewPCG(7, 7))
-			for i, prog := range randomPrograms(v.hook, 1, count) {
+			for i, prog := range randomPrograms(v.hook, 1, v.thorough(2000, 400)) {
 				returns := lengths
 				if i%2 == 0 || v.hook == abi.HookCGroupSKB {
 					returns = nil
 				}
-				data := [][]byte{programs.Packet(r), programs.Packet(r), programs.Packet(r)}
+				data := [][]byte{programs.Packet(r), programs.Packet(r)}
 				compareInKernel(t, v, "random", prog, returns, data)
 			}
 		})
+	}
+}
+
+// TestKernelLong has the verifier walk through programs of the greatest length.
+func TestKernelLong(t *testing.T) {
+	needKernel(t)
+	for name, prog := range longPrograms() {
+		for _, v := range variants() {
+			if v.thorough(1, 0) == 0 && v.hook != abi.HookTC || name == "loads by header" && v.hook == abi.HookXDP {
+				continue
+			}
+			compareInKernel(t, v, name, prog, nil, [][]byte{make([]byte, 60)})
+		}
 	}
 }
 
@@ -140,16 +146,4 @@ func packetType(d []byte) uint8 {
 		return 2 // PACKET_MULTICAST
 	}
 	return 3 // PACKET_OTHERHOST
-}
-
-// listing shows both programs.
-func listing(prog []bpf.RawInstruction, p *lift.Program) string {
-	var b strings.Builder
-	if err := cbpf.Write(&b, "d", prog, cbpf.WriteOptions{}); err != nil {
-		b.WriteString(err.Error())
-	}
-	for i, line := range ebpf.Disassemble(p.Insns) {
-		fmt.Fprintf(&b, "%4d: %-40s ; %v\n", i, line, p.Origin[i])
-	}
-	return b.String()
 }
