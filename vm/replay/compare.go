@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -19,6 +20,9 @@ type Side struct {
 	// return value itself.
 	Verdict func(ret uint32) uint32
 }
+
+// Sides gives the sides for packets of a link type, as [Engines] does.
+type Sides func(cbpf.LinkType) ([]Side, error)
 
 // NonZero is the Verdict of a filter that matches with any value but 0: a
 // classic program or a socket filter. It gives 1 for a match, else 0.
@@ -62,10 +66,14 @@ type State struct {
 // it. It stops at the first packet with a disagreement and returns it; the
 // visitor, which may be nil, is called for all packets before. An engine that
 // does not take a packet ([engine.ErrPacket]) is passed over for it.
-func Compare(src Source, sides []Side, visit Visitor) (*Disagreement, error) {
-	engines := make([]engine.Engine, len(sides))
-	for i := range sides {
-		engines[i] = sides[i].Engine
+func Compare(src Source, sidesFor Sides, visit Visitor) (*Disagreement, error) {
+	var sides []Side
+	engines := func(link cbpf.LinkType) (engines []engine.Engine, err error) {
+		sides, err = sidesFor(link)
+		for i := range sides {
+			engines = append(engines, sides[i].Engine)
+		}
+		return engines, err
 	}
 	var found *Disagreement
 	err := Run(src, engines, func(n int, p *capture.Packet, results []engine.Result) error {

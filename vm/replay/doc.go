@@ -1,13 +1,14 @@
 // Package replay runs a capture through engines.
 //
-//	err := replay.Run(reader, engines, func(n int, p *capture.Packet, results []engine.Result) error {
+//	err := replay.Run(reader, replay.Always(engine), func(n int, p *capture.Packet, results []engine.Result) error {
 //		fmt.Println(n, results[0].Return)
 //		return nil
 //	})
 //
 // [Run] takes packets from any [Source], gives them to each engine in batches,
 // and calls a [Visitor] once a packet, in order, with what each engine made of
-// it. In the steady state it allocates nothing. [First] cuts a source off after
+// it. The engines are asked for by link type ([Engines]), because a filter is
+// compiled for one and a capture may mix several. In the steady state it allocates nothing. [First] cuts a source off after
 // some packets.
 //
 // [Compare] does the same and compares the engines as it goes: it stops at the

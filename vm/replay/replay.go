@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -49,6 +50,16 @@ func waits(src Source) bool {
 // results are valid during the call.
 type Visitor func(number int, p *capture.Packet, results []engine.Result) error
 
+// Engines gives the engines for packets of a link type: a filter is compiled for
+// one, and a capture may mix several. It is called whenever the link type
+// changes, so an implementation keeps what it has made.
+type Engines func(cbpf.LinkType) ([]engine.Engine, error)
+
+// Always returns the same engines for every link type.
+func Always(engines ...engine.Engine) Engines {
+	return func(cbpf.LinkType) ([]engine.Engine, error) { return engines, nil }
+}
+
 // Stop is what a visitor returns to end a replay early without an error.
 // Engines may have run on packets behind the one it was called for.
 var Stop = errors.New("stop the replay")
@@ -65,11 +76,11 @@ const (
 // whose error it returns after the packets that came before, or with the first
 // error of an engine or the visitor; what a program does wrong is no error, but
 // a fault in its result. With visit nil the engines just run.
-func Run(src Source, engines []engine.Engine, visit Visitor) error {
-	b := newBatch(engines)
+func Run(src Source, engines Engines, visit Visitor) error {
+	b := newBatch()
 	for {
 		end := b.fill(src)
-		if err := b.run(); err != nil {
+		if err := b.run(engines); err != nil {
 			return err
 		}
 		if err := b.visit(visit); err != nil {
@@ -87,40 +98,60 @@ func Run(src Source, engines []engine.Engine, visit Visitor) error {
 	}
 }
 
-// A batch is some packets on their way through the engines.
+// A batch is some packets of one link type on their way through the engines.
 type batch struct {
 	engines []engine.Engine
-	before  int    // packets in earlier batches
-	bytes   []byte // that the packets refer to
+	link    cbpf.LinkType   // what the engines are for
+	held    *capture.Packet // taken from the source, but of another link type
+	before  int             // packets in earlier batches
+	bytes   []byte          // that the packets refer to
 	packets []capture.Packet
 	in      []engine.Packet
 	out     [][]engine.Result // by engine, then by packet
 	results []engine.Result   // of one packet
 }
 
-func newBatch(engines []engine.Engine) *batch {
-	b := &batch{
-		engines: engines,
+func newBatch() *batch {
+	return &batch{
+		bytes:   make([]byte, 0, batchBytes),
 		packets: make([]capture.Packet, 0, batchPackets),
 		in:      make([]engine.Packet, 0, batchPackets),
-		out:     make([][]engine.Result, len(engines)),
-		results: make([]engine.Result, len(engines)),
 	}
-	for i := range b.out {
-		b.out[i] = make([]engine.Result, batchPackets)
-	}
-	return b
 }
 
-// fill takes the next packets from src and returns src's error, if it had one.
+// use makes the engines for a link type the ones that run.
+func (b *batch) use(engines Engines, link cbpf.LinkType) error {
+	if b.engines != nil && link == b.link {
+		return nil
+	}
+	var err error
+	b.engines, err = engines(link)
+	b.link = link
+	for len(b.out) < len(b.engines) {
+		b.out = append(b.out, make([]engine.Result, batchPackets))
+		b.results = append(b.results, engine.Result{})
+	}
+	return err
+}
+
+// fill takes the next packets from src, up to the first of another link type,
+// and returns src's error, if it had one.
 func (b *batch) fill(src Source) error {
 	b.before += len(b.packets)
 	b.bytes, b.packets, b.in = b.bytes[:0], b.packets[:0], b.in[:0]
 	for len(b.packets) < batchPackets && len(b.bytes) < batchBytes && (len(b.packets) == 0 || !waits(src)) {
-		next, err := src.Next()
+		next, err := b.held, error(nil)
+		if next == nil {
+			next, err = src.Next()
+		}
 		if err != nil {
 			return err
 		}
+		if len(b.packets) > 0 && next.LinkType != b.packets[0].LinkType {
+			b.held = next
+			return nil
+		}
+		b.held = nil
 		var p capture.Packet
 		p, b.bytes = next.CloneInto(b.bytes)
 		b.packets = append(b.packets, p)
@@ -129,7 +160,13 @@ func (b *batch) fill(src Source) error {
 	return nil
 }
 
-func (b *batch) run() error {
+func (b *batch) run(engines Engines) error {
+	if len(b.packets) == 0 {
+		return nil
+	}
+	if err := b.use(engines, b.packets[0].LinkType); err != nil {
+		return err
+	}
 	for i, e := range b.engines {
 		if err := e.Run(b.in, b.out[i][:len(b.in)]); err != nil {
 			return fmt.Errorf("engine %s, packets %d to %d: %w", e.Name(), b.before+1, b.before+len(b.in), err)
@@ -143,10 +180,11 @@ func (b *batch) visit(visit Visitor) error {
 		return nil
 	}
 	for i := range b.packets {
-		for k := range b.results {
-			b.results[k] = b.out[k][i]
+		results := b.results[:len(b.engines)]
+		for k := range results {
+			results[k] = b.out[k][i]
 		}
-		if err := visit(b.before+i+1, &b.packets[i], b.results); err != nil {
+		if err := visit(b.before+i+1, &b.packets[i], results); err != nil {
 			return err
 		}
 	}

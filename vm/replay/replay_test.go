@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 	"github.com/bpflab/bpflab/vm/replay"
@@ -68,7 +69,7 @@ func sumOf(n int) uint32 { return uint32(n%256) * uint32(n%256) }
 func TestRunVisitsEachPacketInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, 255, 256, 257, 1000} {
 		visited := 0
-		err := replay.Run(source(n), []engine.Engine{&sum{name: "a"}, &sum{name: "b"}}, func(number int, p *capture.Packet, r []engine.Result) error {
+		err := replay.Run(source(n), replay.Always(&sum{name: "a"}, &sum{name: "b"}), func(number int, p *capture.Packet, r []engine.Result) error {
 			visited++
 			if number != visited || len(p.Data) != number%256 || len(r) != 2 || r[0].Return != sumOf(number) || r[1].Return != sumOf(number) {
 				return fmt.Errorf("packet %d: number %d, %d bytes, results %v", visited, number, len(p.Data), r)
@@ -107,7 +108,7 @@ func TestRunEnds(t *testing.T) {
 	for _, tt := range tests {
 		e := &sum{name: "sum"}
 		visited := 0
-		err := replay.Run(tt.src, []engine.Engine{e}, func(n int, _ *capture.Packet, _ []engine.Result) error {
+		err := replay.Run(tt.src, replay.Always(e), func(n int, _ *capture.Packet, _ []engine.Result) error {
 			visited++
 			if tt.visit != nil {
 				return tt.visit(n)
@@ -133,7 +134,7 @@ func TestLiveSource(t *testing.T) {
 		if limited {
 			s = replay.First(src, 10)
 		}
-		err := replay.Run(s, []engine.Engine{&sum{}}, func(n int, _ *capture.Packet, _ []engine.Result) error {
+		err := replay.Run(s, replay.Always(&sum{}), func(n int, _ *capture.Packet, _ []engine.Result) error {
 			if src.next != n {
 				return fmt.Errorf("packet %d was held back until %d had been read", n, src.next)
 			}
@@ -150,9 +151,46 @@ type failing struct{ sum }
 func (*failing) Run([]engine.Packet, []engine.Result) error { return errors.New("out of order") }
 
 func TestEngineErrorNamesEngineAndPackets(t *testing.T) {
-	err := replay.Run(source(300), []engine.Engine{&failing{sum{name: "bad"}}}, nil)
+	err := replay.Run(source(300), replay.Always(&failing{sum{name: "bad"}}), nil)
 	if err == nil || err.Error() != "engine bad, packets 1 to 256: out of order" {
 		t.Error(err)
+	}
+}
+
+func always(sides []replay.Side) replay.Sides {
+	return func(cbpf.LinkType) ([]replay.Side, error) { return sides, nil }
+}
+
+// mixed is a source whose packets change their link type at 4, 5 and 9.
+type mixed struct{ *packets }
+
+func (s mixed) Next() (*capture.Packet, error) {
+	p, err := s.packets.Next()
+	if err == nil && (s.next == 4 || s.next >= 9) {
+		p.LinkType = cbpf.LinkRaw
+	}
+	return p, err
+}
+
+// TestEnginesByLinkType checks that each packet is run by the engines for its
+// link type, in order and complete, and that the engines are asked for at each
+// change only.
+func TestEnginesByLinkType(t *testing.T) {
+	byLink := map[cbpf.LinkType]*sum{cbpf.LinkNull: {name: "null"}, cbpf.LinkRaw: {name: "raw"}}
+	asked, visited := 0, 0
+	err := replay.Run(mixed{source(600)}, func(link cbpf.LinkType) ([]engine.Engine, error) {
+		asked++
+		return []engine.Engine{byLink[link]}, nil
+	}, func(n int, _ *capture.Packet, r []engine.Result) error {
+		visited++
+		if n != visited || r[0].Return != sumOf(n) {
+			return fmt.Errorf("packet %d came as number %d with result %d", visited, n, r[0].Return)
+		}
+		return nil
+	})
+	null, raw := byLink[cbpf.LinkNull].runs, byLink[cbpf.LinkRaw].runs
+	if err != nil || visited != 600 || asked != 4 || null != 7 || raw != 593 {
+		t.Errorf("visited %d, asked %d times, null ran %d, raw %d, error %v", visited, asked, null, raw, err)
 	}
 }
 
@@ -182,7 +220,7 @@ func TestCompare(t *testing.T) {
 	for _, tt := range tests {
 		sides := []replay.Side{{Engine: &sum{name: "a", change: tt.a}}, {Engine: &sum{name: "b", change: tt.b}, Verdict: tt.verdict}}
 		visited := 0
-		d, err := replay.Compare(source(400), sides, func(int, *capture.Packet, []engine.Result) error { visited++; return nil })
+		d, err := replay.Compare(source(400), always(sides), func(int, *capture.Packet, []engine.Result) error { visited++; return nil })
 		got := ""
 		if d != nil {
 			got = fmt.Sprint(d)
@@ -206,7 +244,7 @@ func TestDisagreementTellsBothStates(t *testing.T) {
 		src.Next()
 	}
 	sides[0].Engine.(*sum).runs, sides[1].Engine.(*sum).runs = 299, 299
-	d, err := replay.Compare(src, sides, nil)
+	d, err := replay.Compare(src, always(sides), nil)
 	if err != nil || d == nil {
 		t.Fatal(d, err)
 	}
@@ -236,7 +274,7 @@ func TestNoAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 			src := &repeated{r: r, left: repeat}
-			if err := replay.Run(src, []engine.Engine{&sum{}}, count); err != nil {
+			if err := replay.Run(src, replay.Always(&sum{}), count); err != nil {
 				t.Fatal(err)
 			}
 		})
