@@ -27,6 +27,7 @@ type Verdict struct {
 type HookInfo struct {
 	Name     string // as on the command line
 	Type     ProgType
+	Section  string // of an ELF object: what tells loaders the program type
 	Match    uint32 // returned for a packet that the filter matches, unless Length
 	NoMatch  uint32 // returned for one that it does not
 	Length   bool   // a match returns what the filter returned: the length to keep
@@ -41,11 +42,11 @@ type HookInfo struct {
 // socket filter; without a filter's verdict it is dropped.
 var hooks = [...]HookInfo{
 	HookSocket: {
-		Name: "socket", Type: SocketFilter, Length: true,
+		Name: "socket", Type: SocketFilter, Section: "socket", Length: true,
 		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
 	},
 	HookXDP: {
-		Name: "xdp", Type: XDP, Match: 2, NoMatch: 1,
+		Name: "xdp", Type: XDP, Section: "xdp", Match: 2, NoMatch: 1,
 		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
 		Verdicts: []Verdict{
 			{0, "XDP_ABORTED"}, {1, "XDP_DROP"}, {2, "XDP_PASS"},
@@ -53,7 +54,7 @@ var hooks = [...]HookInfo{
 		},
 	},
 	HookTC: {
-		Name: "tc", Type: SchedCLS, Match: 0, NoMatch: 2,
+		Name: "tc", Type: SchedCLS, Section: "tc", Match: 0, NoMatch: 2,
 		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
 		Verdicts: []Verdict{
 			{-1, "TC_ACT_UNSPEC"}, {0, "TC_ACT_OK"}, {1, "TC_ACT_RECLASSIFY"},
@@ -63,7 +64,7 @@ var hooks = [...]HookInfo{
 		},
 	},
 	HookCGroupSKB: {
-		Name: "cgroup_skb", Type: CGroupSKB, Match: 1, NoMatch: 0,
+		Name: "cgroup_skb", Type: CGroupSKB, Section: "cgroup_skb/ingress", Match: 1, NoMatch: 0,
 		Min: 0, Max: 1,
 	},
 }
