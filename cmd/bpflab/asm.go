@@ -1,0 +1,49 @@
+package main
+
+import "github.com/spf13/pflag"
+
+var asmCommand = command{
+	name:  "asm",
+	args:  "FILE",
+	short: "assemble a classic or eBPF program",
+	long: `
+Reads assembly text and writes the program, by default as raw bytes. Classic
+text is that of the kernel's bpf_asm or of tcpdump -d; eBPF text is that of the
+kernel's verifier log, with labels. Which of the two it is shows in the text.`,
+	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
+		return bindConvert(a, flags, "raw", "raw")
+	},
+}
+
+var disasmCommand = command{
+	name:  "disasm",
+	args:  "FILE",
+	short: "show a classic or eBPF program as text",
+	long: `
+Reads a program in any form, recognised by its content (tcpdump -dd and -ddd,
+iptables' bytecode, raw bytes, hexadecimal, JSON, text) and writes it as text:
+a classic program in the form of tcpdump -d, an eBPF program in that of the
+kernel's verifier log.`,
+	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
+		return bindConvert(a, flags, "d", "asm")
+	},
+}
+
+// bindConvert is asm and disasm, which differ in their default format only.
+func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]string) error {
+	var o outputFlags
+	o.declare(flags)
+	return func(args []string) error {
+		if len(args) != 1 {
+			return usagef("want one program, have %d arguments", len(args))
+		}
+		prog, err := a.readProgram(args[0])
+		if err != nil {
+			return err
+		}
+		if prog.extended != nil {
+			return a.writeExtended(o, extended, "", prog.extended, nil)
+		}
+		return a.writeClassic(o, classic, prog.classic, nil)
+	}
+}

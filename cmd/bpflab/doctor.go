@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bpflab/bpflab/ebpf/kernel"
+)
+
+var doctorCommand = command{
+	name:  "doctor",
+	short: "say what this machine and user can do",
+	long: `
+Lists what the parts of bpflab that use the kernel need (root, bpf(), the JIT,
+BTF, tracefs, …), whether it is there, and what to do about what is not.
+Compiling, translating and running over captures need none of it.
+
+With --json, one object a line: {"name", "ok", "detail", "hint"}.`,
+	bind: bindDoctor,
+}
+
+func bindDoctor(a *app, flags *pflag.FlagSet) func([]string) error {
+	asJSON := flags.Bool("json", false, "one JSON object a line")
+	return func(args []string) error {
+		if len(args) > 0 {
+			return usagef("doctor takes no arguments")
+		}
+		for _, check := range kernel.Probe() {
+			if *asJSON {
+				if err := json.NewEncoder(a.out).Encode(check); err != nil {
+					return err
+				}
+				continue
+			}
+			a.printCheck(check)
+		}
+		return nil
+	}
+}
+
+func (a *app) printCheck(c kernel.Check) {
+	mark := a.paint(styleGreen, "yes")
+	if !c.OK {
+		mark = a.paint(styleRed, "no ")
+	}
+	fmt.Fprintf(a.out, "%s  %-28s %s\n", mark, c.Name, c.Detail)
+	if !c.OK && c.Hint != "" {
+		fmt.Fprintf(a.out, "     %s\n", a.paint(styleFaint, "→ "+c.Hint))
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/vm/capture"
+)
+
+// The exit statuses, the same for all commands.
+const (
+	exitDone        = 0
+	exitNo          = 1 // the answer is no: rejected, no match, engines disagree
+	exitUsage       = 2 // usage or syntax
+	exitInput       = 3 // unreadable input or I/O
+	exitUnsupported = 4 // not permitted or not supported here
+)
+
+// A statusError carries the exit status of an error that the types of the
+// packages do not give away.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e statusError) Error() string { return e.err.Error() }
+func (e statusError) Unwrap() error { return e.err }
+
+func usage(err error) error              { return statusError{exitUsage, err} }
+func usagef(f string, args ...any) error { return usage(fmt.Errorf(f, args...)) }
+func ioError(err error) error            { return statusError{exitInput, err} }
+
+// answerNo ends a command whose answer is no. It has been printed already
+// unless err says more.
+type answerNo struct{ err error }
+
+func (e answerNo) Error() string { return fmt.Sprint(e.err) }
+func (e answerNo) Unwrap() error { return e.err }
+
+// statusOf maps an error to the exit status.
+func statusOf(err error) int {
+	var status statusError
+	var no answerNo
+	var capErr *capture.Error
+	var pathErr *fs.PathError
+	switch {
+	case errors.As(err, &status):
+		return status.status
+	case errors.As(err, &no):
+		return exitNo
+	case errors.As(err, &capErr):
+		return exitInput
+	case errors.As(err, &pathErr):
+		return exitInput
+	case isSyntax(err):
+		return exitUsage
+	}
+	return exitInput
+}
+
+// isSyntax reports whether err is about the text or the rules of a program.
+func isSyntax(err error) bool {
+	var filterErr *filter.Error
+	var classicSyntax *cbpf.SyntaxError
+	var classicCheck *cbpf.CheckError
+	var extendedSyntax *ebpf.SyntaxError
+	var extended *ebpf.Error
+	var liftErr *lift.Error
+	return errors.As(err, &filterErr) || errors.As(err, &classicSyntax) || errors.As(err, &classicCheck) ||
+		errors.As(err, &extendedSyntax) || errors.As(err, &extended) || errors.As(err, &liftErr)
+}
+
+// describe gives the text of an error for the terminal: a filter error with
+// the expression and a caret, all others on one line.
+func describe(err error) string {
+	var filterErr *filter.Error
+	if errors.As(err, &filterErr) {
+		return fmt.Sprintf("%+v", filterErr)
+	}
+	return err.Error()
+}
+
+// isBrokenPipe reports whether the reader of our output went away, as "head"
+// does; that is no error.
+func isBrokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }

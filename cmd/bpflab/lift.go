@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/origin"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/lift"
+)
+
+var liftCommand = command{
+	name:  "lift",
+	args:  "PROG",
+	short: "translate a classic program to eBPF",
+	long: `
+Reads a classic program in any of its forms (tcpdump -d, -dd, -ddd, bpf_asm
+text, iptables' bytecode, raw bytes, JSON; "-" is standard input) and writes an
+eBPF program that gives the same answer at the hook.
+
+At xdp, tc and cgroup_skb a match lets the packet pass and anything else drops
+it; at a socket the return value is the length to keep. --returns changes that.`,
+	bind: bindLift,
+}
+
+// targetFlags say for which hook a classic program is translated, and how it
+// reaches the packet.
+type targetFlags struct {
+	hook    string
+	access  string
+	returns string
+}
+
+func (t *targetFlags) declare(flags *pflag.FlagSet, hook string) {
+	var names []string
+	for _, h := range abi.Hooks() {
+		names = append(names, h.String())
+	}
+	flags.StringVar(&t.hook, "hook", hook, "make an eBPF program for this `HOOK`: "+strings.Join(names, ", "))
+	flags.StringVar(&t.access, "access", "", "how it reads the packet: abs (socket, tc), direct (xdp, tc, cgroup_skb), load-bytes; default: the hook's fastest")
+	flags.StringVar(&t.returns, "returns", "", "what it returns: `MATCH,NOMATCH` as numbers or names such as XDP_DROP,XDP_PASS; or length")
+}
+
+// lift translates a classic program as the flags say.
+func (t *targetFlags) lift(prog []bpf.RawInstruction) (*lift.Program, abi.Hook, error) {
+	hook, err := abi.ParseHook(t.hook)
+	if err != nil {
+		return nil, 0, usage(err)
+	}
+	options := lift.Options{Hook: hook}
+	if options.Access, err = parseAccess(hook, t.access); err != nil {
+		return nil, 0, usage(err)
+	}
+	if options.Returns, err = parseReturns(hook, t.returns); err != nil {
+		return nil, 0, usage(err)
+	}
+	lifted, err := lift.Lift(prog, options)
+	return lifted, hook, err
+}
+
+// parseAccess reads the --access flag; empty means the hook's first choice.
+func parseAccess(hook abi.Hook, name string) (lift.Access, error) {
+	works := lift.Accesses(hook)
+	for _, access := range works {
+		if name == "" || name == access.String() {
+			return access, nil
+		}
+	}
+	return 0, fmt.Errorf("--access %s does not work at %s, where there is %v", name, hook, works)
+}
+
+// parseReturns reads the --returns flag; nil means the hook's own values.
+func parseReturns(hook abi.Hook, text string) (*lift.Returns, error) {
+	switch text {
+	case "":
+		return nil, nil
+	case "length":
+		return &lift.Returns{Length: true}, nil
+	}
+	match, noMatch, ok := strings.Cut(text, ",")
+	if !ok {
+		return nil, fmt.Errorf("--returns wants MATCH,NOMATCH or length, not %q", text)
+	}
+	m, err := parseVerdict(hook, match)
+	if err != nil {
+		return nil, err
+	}
+	n, err := parseVerdict(hook, noMatch)
+	return &lift.Returns{Match: m, NoMatch: n}, err
+}
+
+func parseVerdict(hook abi.Hook, text string) (uint32, error) {
+	for _, v := range hook.Info().Verdicts {
+		if v.Name == text {
+			return uint32(v.Value), nil
+		}
+	}
+	n, err := strconv.ParseInt(text, 0, 64)
+	if err != nil || n < -1<<31 || n >= 1<<32 {
+		return 0, fmt.Errorf("%q is neither a 32-bit number nor a verdict of %s", text, hook)
+	}
+	return uint32(n), nil
+}
+
+type liftRun struct {
+	*app
+	outputFlags
+	targetFlags
+	source bool
+}
+
+func bindLift(a *app, flags *pflag.FlagSet) func([]string) error {
+	l := &liftRun{app: a}
+	l.targetFlags.declare(flags, "xdp")
+	l.outputFlags.declare(flags)
+	flags.BoolVar(&l.source, "source", false, "show beside each instruction the classic one it comes from")
+	return l.run
+}
+
+func (l *liftRun) run(args []string) error {
+	if len(args) != 1 {
+		return usagef("want one classic program, have %d arguments", len(args))
+	}
+	prog, err := l.readClassic(args[0])
+	if err != nil {
+		return err
+	}
+	lifted, hook, err := l.lift(prog)
+	if err != nil {
+		return err
+	}
+	var comment func(int) string
+	if l.source {
+		comment = func(i int) string { return classicText(prog, lifted.Origin[i]) }
+	}
+	return l.writeExtended(l.outputFlags, "asm", hook.Info().Section, lifted.Insns, comment)
+}
+
+// classicText lists the classic instructions of an origin set.
+func classicText(prog []bpf.RawInstruction, set origin.Set) string {
+	var parts []string
+	for i := range prog {
+		if set.Contains(i) {
+			parts = append(parts, fmt.Sprintf("(%03d) %s", i, strings.TrimSpace(cbpf.Mnemonic(prog[i], i))))
+		}
+	}
+	return strings.Join(parts, " … ")
+}
+
+// readClassic reads a classic program from a file, in any form.
+func (a *app) readClassic(name string) ([]bpf.RawInstruction, error) {
+	data, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	prog, _, err := cbpf.ParseAny(data)
+	return prog, err
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/replay"
+)
+
+var matchCommand = command{
+	name:  "match",
+	args:  "FILTER…",
+	short: "print, count or copy the packets of a capture that a filter matches",
+	long: `
+Reads captures (pcap or pcapng, plain, gzip or zstd, recognised by content; "-"
+is standard input) and runs each packet through the filter, compiled for the
+packet's link type; no filter matches all. A matching packet is printed as one
+line: its number in the file, time (UTC), captured/wire length and a summary of
+its layers. With -p the filter is an existing classic program, in any form.
+
+--engine chooses what runs the filter: the classic interpreter (cbpf), the
+eBPF interpreter over its translation (interp), or both (all), which stops with
+status 1 at the first packet on which they disagree and shows both states.
+
+With --json, one object a line: {"file", "number", "time", "caplen", "wirelen",
+"linktype", "summary"}; with --count, {"count"}.`,
+	bind: bindMatch,
+}
+
+type matchRun struct {
+	*app
+	filterFlags
+	inputs  []string
+	output  string
+	program string
+	engine  string
+	limit   uint64
+	count   bool
+	quiet   bool
+	json    bool
+
+	filters    *linkFilters
+	writer     *capture.Writer
+	outputFile *os.File
+	matched    uint64
+}
+
+func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
+	m := &matchRun{app: a}
+	flags.StringArrayVarP(&m.inputs, "read", "r", nil, "read the capture `FILE`; can be given several times")
+	flags.StringVarP(&m.output, "write", "w", "", "write the matching packets to `FILE`, in the format of the input")
+	flags.BoolVar(&m.count, "count", false, "print only how many packets matched")
+	flags.Uint64VarP(&m.limit, "limit", "c", 0, "stop after `N` matching packets")
+	flags.BoolVarP(&m.quiet, "quiet", "q", false, "print nothing; exit status 1 if no packet matched")
+	flags.BoolVar(&m.json, "json", false, "one JSON object a line")
+	flags.StringVar(&m.engine, "engine", "cbpf", "what runs the filter: cbpf, interp or all")
+	flags.StringVarP(&m.program, "program", "p", "", "use the classic program in `FILE` instead of a filter")
+	m.filterFlags.declare(flags)
+	return m.run
+}
+
+func (m *matchRun) run(args []string) error {
+	switch {
+	case len(m.inputs) == 0:
+		return usagef("no capture given: -r FILE")
+	case len(m.inputs) > 1 && m.output != "":
+		return usagef("-w takes one capture, not %d", len(m.inputs))
+	case m.output == "-" && (m.count || m.json):
+		return usagef("-w - leaves no room for --count or --json on standard output")
+	}
+	var err error
+	if m.filters, err = m.newFilters(args); err != nil {
+		return err
+	}
+	defer m.filters.close()
+	for _, name := range m.inputs {
+		if err = m.readCapture(name); err != nil {
+			break
+		}
+	}
+	// What matched before an error is delivered all the same.
+	end := m.conclude()
+	if err != nil && err != errEnough {
+		return err
+	}
+	return end
+}
+
+// errEnough ends the replay once -c packets have matched, or -q has its answer.
+var errEnough = errors.New("enough")
+
+// readCapture replays one capture through the filter.
+func (m *matchRun) readCapture(name string) error {
+	in, err := m.openCapture(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	reader, err := capture.NewReader(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := m.openOutput(reader); err != nil {
+		return err
+	}
+	disagreement, err := replay.Compare(reader, m.filters.sides, func(number int, p *capture.Packet, results []engine.Result) error {
+		if results[0].Fault != nil {
+			return fmt.Errorf("packet %d: %w", number, results[0].Fault)
+		}
+		if results[0].Return == 0 {
+			return nil
+		}
+		return m.deliver(name, number, p)
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return errEnough
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
+	case disagreement != nil:
+		return answerNo{fmt.Errorf("%s: %+v", name, disagreement)}
+	}
+	return nil
+}
+
+// deliver counts a matching packet and prints or writes it.
+func (m *matchRun) deliver(file string, number int, p *capture.Packet) error {
+	m.matched++
+	var err error
+	switch {
+	case m.writer != nil:
+		err = m.writer.Write(p)
+	case m.count || m.quiet:
+	case m.json:
+		err = m.printJSON(file, number, p)
+	default:
+		m.printLine(file, number, p)
+	}
+	if err == nil && (m.matched == m.limit || m.quiet && m.writer == nil) {
+		return errEnough
+	}
+	return err
+}

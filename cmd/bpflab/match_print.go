@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/bpflab/bpflab/vm/capture"
+)
+
+// openCapture opens a capture for reading; "-" is standard input.
+func (m *matchRun) openCapture(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(m.in), nil
+	}
+	return os.Open(name)
+}
+
+// openOutput begins the -w file, like the capture that is read.
+func (m *matchRun) openOutput(like *capture.Reader) error {
+	if m.output == "" {
+		return nil
+	}
+	var dst io.Writer = m.out
+	if m.output != "-" {
+		f, err := os.Create(m.output)
+		if err != nil {
+			return err
+		}
+		m.outputFile, dst = f, f
+	}
+	m.writer = capture.NewWriterLike(dst, like)
+	return nil
+}
+
+// conclude finishes the output and gives the answer of the whole run.
+func (m *matchRun) conclude() error {
+	if m.writer != nil {
+		if err := m.writer.Flush(); err != nil {
+			return ioError(err)
+		}
+	}
+	if m.outputFile != nil {
+		if err := m.outputFile.Close(); err != nil {
+			return ioError(err)
+		}
+	}
+	switch {
+	case m.quiet && m.matched == 0:
+		return answerNo{}
+	case m.count && m.json:
+		return json.NewEncoder(m.out).Encode(struct {
+			Count uint64 `json:"count"`
+		}{m.matched})
+	case m.count:
+		fmt.Fprintln(m.out, m.matched)
+	}
+	return nil
+}
+
+// printLine prints a packet for people.
+func (m *matchRun) printLine(file string, number int, p *capture.Packet) {
+	if len(m.inputs) > 1 {
+		fmt.Fprintf(m.out, "%s:", file)
+	}
+	length := fmt.Sprint(p.WireLen)
+	if int(p.WireLen) != len(p.Data) {
+		length = fmt.Sprintf("%d/%d", len(p.Data), p.WireLen)
+	}
+	fmt.Fprintf(m.out, "%s %s %s %s\n",
+		m.paint(styleBold, fmt.Sprintf("%5d", number)),
+		m.paint(styleFaint, p.Timestamp().Format("2006-01-02 15:04:05.000000")),
+		m.paint(styleCyan, fmt.Sprintf("%5s", length)),
+		summarise(p.LinkType, p.Data))
+}
+
+// packetJSON is the object that --json prints for a packet.
+type packetJSON struct {
+	File     string `json:"file"`
+	Number   int    `json:"number"`
+	Time     string `json:"time"` // RFC 3339, UTC, nanoseconds
+	CapLen   int    `json:"caplen"`
+	WireLen  uint32 `json:"wirelen"`
+	LinkType string `json:"linktype"`
+	Summary  string `json:"summary"`
+}
+
+func (m *matchRun) printJSON(file string, number int, p *capture.Packet) error {
+	encoder := json.NewEncoder(m.out)
+	encoder.SetEscapeHTML(false) // summaries have ">" in them
+	return encoder.Encode(packetJSON{
+		File: file, Number: number, Time: p.Timestamp().Format(time.RFC3339Nano),
+		CapLen: len(p.Data), WireLen: p.WireLen,
+		LinkType: p.LinkType.String(), Summary: summarise(p.LinkType, p.Data),
+	})
+}

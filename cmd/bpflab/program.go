@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"unicode/utf8"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/ebpf"
+)
+
+// A program is a classic or an eBPF program; one of the two is nil.
+type program struct {
+	classic  []bpf.RawInstruction
+	extended []ebpf.Instruction
+}
+
+// extendedText matches what only eBPF assembly has: an assignment or a
+// comparison of a register, a store, or a bare exit.
+var extendedText = regexp.MustCompile(`(?m)^[^;#\n]*(\b[rw]([0-9]|10)\s*([-+*/|&^%s<>]*=|[<>])|\*\(u(8|16|32|64)\s*\*\)|^\s*(\d+:\s*)?exit\b)`)
+
+// readProgram reads a program of either kind, recognised by its content.
+// Bytes need no flag either: a classic program ends in a return, and both
+// return opcodes are invalid at the end of an eBPF program.
+func (a *app) readProgram(name string) (program, error) {
+	data, err := a.readFile(name)
+	if err != nil {
+		return program{}, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return program{}, usagef("%s: the program is empty", name)
+	}
+	if bytes.HasPrefix(data, []byte("\x7fELF")) {
+		return program{}, statusError{exitUnsupported, fmt.Errorf("%s: ELF objects cannot be read yet", name)}
+	}
+	if isText(data) && extendedText.Match(data) {
+		extended, err := ebpf.Assemble(string(data))
+		return program{extended: extended}, err
+	}
+	classic, _, classicErr := cbpf.ParseAny(data)
+	if classicErr == nil {
+		return program{classic: classic}, nil
+	}
+	extended, _, extendedErr := ebpf.ParseAny(data)
+	if extendedErr == nil {
+		return program{extended: extended}, nil
+	}
+	if isText(data) {
+		return program{}, classicErr
+	}
+	return program{}, usagef("%s is neither kind of program: as classic, %v; as eBPF, %v", name, classicErr, extendedErr)
+}
+
+func isText(data []byte) bool { return utf8.Valid(data) && bytes.IndexByte(data, 0) < 0 }
