@@ -120,10 +120,10 @@ func (a *assembler) logPrefix() error {
 func (a *assembler) define(name string, at scanner) error {
 	at.blanks()
 	if !isLabel(name) {
-		return a.fail(at.pos, "%q cannot be a label", name)
+		return a.fail(at.pos, "%q cannot be a label", shorten(name))
 	}
 	if _, taken := a.labels[name]; taken {
-		return a.fail(at.pos, "label %q is defined twice", name)
+		return a.fail(at.pos, "label %q is defined twice", shorten(name))
 	}
 	a.labels[name] = len(a.prog)
 	return nil
@@ -205,12 +205,12 @@ func (a *assembler) reference(ins Instruction) error {
 func (a *assembler) resolve(f fixup) error {
 	target, ok := a.labels[f.name]
 	if !ok {
-		return f.fail(f.pos, "no label %q", f.name)
+		return f.fail(f.pos, "no label %q", shorten(f.name))
 	}
 	distance := int64(target - f.index - 1)
 	ins := &a.prog[f.index]
 	if ins.shortDistance() && distance != int64(int16(distance)) {
-		return f.fail(f.pos, "label %q is %d slots away, more than 16 bits can say (gotol can)", f.name, distance)
+		return f.fail(f.pos, "label %q is %d slots away, more than 16 bits can say (gotol can)", shorten(f.name), distance)
 	}
 	ins.setDistance(distance)
 	return nil
@@ -321,11 +321,11 @@ func (a *assembler) helper(name string, number int32, known, hash bool, start sc
 	is := HelperName(int32(v))
 	switch {
 	case is != "" && is != name:
-		return a.fail(start.pos, "helper %d is %s, not %s", v, is, name)
+		return a.fail(start.pos, "helper %d is %s, not %s", v, is, shorten(name))
 	case known && is == "":
 		return a.fail(start.pos, "%s is helper %d, not %d", name, number, v)
 	case is == "" && name != "unknown":
-		return a.fail(start.pos, "no helper %s (a kernel function is written kernel-function#%d)", name, v)
+		return a.fail(start.pos, "no helper %s (a kernel function is written kernel-function#%d)", shorten(name), v)
 	}
 	a.emit(CallTo(int32(v)))
 	return nil

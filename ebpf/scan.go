@@ -38,7 +38,7 @@ func (s *scanner) expected(what string) error {
 	if s.end() {
 		return s.fail(s.pos, "expected %s, found the end of the line", what)
 	}
-	return s.fail(s.pos, "expected %s, found %q", what, s.peek())
+	return s.fail(s.pos, "expected %s, found %q", what, shorten(s.peek()))
 }
 
 func (s *scanner) blanks() {
@@ -177,7 +177,7 @@ func (s *scanner) number() (n number, ok bool, err error) {
 	}
 	n.abs, err = strconv.ParseUint(digits, base, 64)
 	if err != nil || n.negative && n.abs > 1<<63 {
-		return n, false, s.fail(n.at, "%q is not a number of at most 64 bits", s.text[n.at:s.pos])
+		return n, false, s.fail(n.at, "%q is not a number of at most 64 bits", shorten(s.text[n.at:s.pos]))
 	}
 	return n, true, nil
 }

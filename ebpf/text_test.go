@@ -205,6 +205,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"r1 = map[fd:5", 1, 14, `expected "]"`},
 		{"0: (b7) r1 += 5", 1, 9, "the line says opcode 0xb7, but the text means 0x07"},
 		{"0: (zz) r1 = 5", 1, 5, "opcode of two hexadecimal digits"},
+		{strings.Repeat("x", 1<<20), 1, 1, `expected an instruction, found "xxxxxxxxxxxxxxxxxxxx…"`},
 		{"x: r10 += 8", 1, 4, "r10, the frame pointer, is read-only"},
 		{"invalid ff 00 00 00 00 00 00 00", 1, 1, "expected an instruction"},
 		{"r1 = é", 1, 6, `found "é"`},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -171,4 +172,56 @@ func TestEngineSocketFilter(t *testing.T) {
 	if _, err := kernel.NewEngine("k", 2, nil); err == nil {
 		t.Error("an engine for kprobes")
 	}
+}
+
+// TestDocumentedProgram loads and runs the program that the documentation of
+// package ebpf explains.
+func TestDocumentedProgram(t *testing.T) {
+	available(t)
+	doc, err := os.ReadFile("../doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(doc), "// drops all others:\n")
+	text, _, ok := strings.Cut(text, "// Arithmetic has")
+	if !ok {
+		t.Fatal("no program in doc.go")
+	}
+	p := load(t, abi.SchedCLS, strings.ReplaceAll(text, "//", ""))
+	v6 := packet(60)
+	v6[12], v6[13] = 0x86, 0xdd
+	for _, tt := range []struct {
+		packet []byte
+		want   uint32
+	}{{v6, 0}, {packet(60), 2}} {
+		if ret, _, err := p.TestRun(tt.packet); err != nil || ret != tt.want {
+			t.Errorf("%x: %d, %v", tt.packet[12:14], ret, err)
+		}
+	}
+}
+
+func BenchmarkEngine(b *testing.B) {
+	if err := kernel.Available(); err != nil {
+		b.Skip(err)
+	}
+	prog, err := ebpf.Assemble(etherType)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := kernel.NewEngine("bench", abi.XDP, prog)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	in := make([]engine.Packet, 256)
+	for i := range in {
+		in[i].Data = packet(64)
+	}
+	out := make([]engine.Result, len(in))
+	for b.Loop() {
+		if err := e.Run(in, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(in)), "ns/packet")
 }

@@ -114,10 +114,6 @@ func loadError(name string, err error) error {
 // Close removes the program from the kernel.
 func (p *Program) Close() error { return p.prog.Close() }
 
-// Handle returns the program as the object of the library that attaches it.
-// It stays owned by p.
-func (p *Program) Handle() *cilium.Program { return p.prog }
-
 // Info asks the kernel about the program.
 func (p *Program) Info() (Info, error) {
 	info, err := p.prog.Info()
