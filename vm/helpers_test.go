@@ -221,3 +221,42 @@ func (g *generator) skbCalls() string {
 	b.WriteString("r0 = r7\nexit\n")
 	return b.String()
 }
+
+// TestHeadRoomStartsAnew checks that what one packet's run left in the head
+// room is not there for the next.
+func TestHeadRoomStartsAnew(t *testing.T) {
+	for _, helper := range []string{"bpf_xdp_adjust_head", "bpf_xdp_adjust_meta"} {
+		m := machine(t, abi.XDP, `
+			r6 = r1
+			r2 = -4
+			call `+helper+`
+			r2 = *(u32 *)(r6 + 8)
+			r0 = *(u32 *)(r2 + 0)
+			*(u32 *)(r2 + 0) = 7
+			exit`, vm.Options{})
+		in := []engine.Packet{{Data: make([]byte, 60)}, {Data: make([]byte, 60)}}
+		out := make([]engine.Result, 2)
+		if err := m.Run(in, out); err != nil || out[0].Return != 0 || out[1].Return != 0 {
+			t.Error(helper, out[0], out[1], err)
+		}
+	}
+}
+
+func TestStoreInvalidatesHash(t *testing.T) {
+	for flags, want := range map[int]uint32{0: 5, 2: 0} {
+		text := fmt.Sprintf(`
+			r6 = r1
+			r2 = 0
+			r3 = r10
+			r3 += -1
+			r4 = 1
+			r5 = %d
+			call bpf_skb_store_bytes
+			r0 = *(u32 *)(r6 + 68)
+			exit`, flags)
+		p := engine.Packet{Data: make([]byte, 60), Meta: cbpf.Metadata{RxHash: 5}}
+		if res := runPacket(t, abi.SchedCLS, text, p, vm.Options{}); res.Return != want || res.Fault != nil {
+			t.Errorf("flags %d: hash %d, %v, want %d", flags, res.Return, res.Fault, want)
+		}
+	}
+}
