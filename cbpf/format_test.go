@@ -85,7 +85,7 @@ func TestGolden(t *testing.T) {
 // What Write writes Parse reads, for random programs, comments and all.
 func TestRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 6))
-	for range 300 {
+	for range 100 {
 		prog := programs.Random(r, programs.Options{Extensions: withoutDevice, Headers: true})
 		for _, f := range cbpf.Formats() {
 			if f == cbpf.FormatDot {
