@@ -8,9 +8,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow bounds how far back a zstd stream may refer, and so the memory
-// that a stream can ask for: what "zstd -d" accepts without further options.
-const maxWindow = 128 << 20
+// maxWindow bounds how far back a zstd stream may refer, because the decoder
+// allocates that much on the word of the stream's header. RFC 8878 asks of
+// decoders that they support 8 MiB; zstd goes beyond it with --ultra and
+// --long only.
+const maxWindow = 8 << 20
 
 // decompress looks at the first bytes and puts a decompressor in front of the
 // input where they are gzip's or zstd's.

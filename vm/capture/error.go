@@ -38,14 +38,10 @@ func (r *Reader) fail(format string, args ...any) error {
 // failShort is fail for input that ended or broke within a record of which n
 // bytes were wanted.
 func (r *Reader) failShort(what string, n int, cause error) error {
-	if cause == io.EOF {
-		cause = io.ErrUnexpectedEOF
+	msg := "cannot read the " + what
+	if cause == io.EOF || cause == io.ErrUnexpectedEOF {
+		msg, cause = fmt.Sprintf("truncated %s (%d of %d bytes)", what, len(r.rest), n), io.ErrUnexpectedEOF
 	}
-	r.err = &Error{
-		Offset: r.offset(),
-		Packet: r.count + 1,
-		Msg:    fmt.Sprintf("truncated %s (%d of %d bytes)", what, len(r.rest), n),
-		Err:    cause,
-	}
+	r.err = &Error{Offset: r.offset(), Packet: r.count + 1, Msg: msg, Err: cause}
 	return r.err
 }
