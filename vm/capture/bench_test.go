@@ -1,8 +1,7 @@
 package capture_test
 
 import (
-	"bytes"
-	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/google/gopacket/pcapgo"
 
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/vm/capture"
 )
@@ -18,43 +19,46 @@ import (
 // benchPackets is the size of the benchmark's capture: 1 M packets of 64 bytes.
 const benchPackets = 1_000_000
 
-// benchFile writes a capture and reads it once, so that it is in the page cache.
-func benchFile(b *testing.B) string {
+// benchFile writes a capture with our writer, and reads it once, so that it is
+// in the page cache.
+func benchFile(b *testing.B, format capture.Format) string {
 	b.Helper()
-	var file bytes.Buffer
-	le := binary.LittleEndian
-	header := make([]byte, 24)
-	le.PutUint32(header, 0xa1b2c3d4)
-	le.PutUint16(header[4:], 2)
-	le.PutUint16(header[6:], 4)
-	le.PutUint32(header[16:], 65535)
-	le.PutUint32(header[20:], 1)
-	file.Write(header)
-	record := make([]byte, 16+64)
-	le.PutUint32(record[8:], 64)
-	le.PutUint32(record[12:], 64)
-	for i := range benchPackets {
-		le.PutUint32(record[0:], 1_700_000_000+uint32(i)/1000)
-		le.PutUint32(record[4:], uint32(i)%1000*1000)
-		file.Write(record)
+	name := filepath.Join(b.TempDir(), "bench")
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
 	}
-	name := filepath.Join(b.TempDir(), "bench.pcap")
-	if err := os.WriteFile(name, file.Bytes(), 0o600); err != nil {
+	w := capture.NewWriter(f, capture.WriterOptions{Format: format, LinkType: cbpf.LinkEthernet})
+	p := capture.Packet{Data: make([]byte, 64), WireLen: 64, LinkType: cbpf.LinkEthernet}
+	for i := range benchPackets {
+		p.Time = 1_767_605_400e9 + int64(i)*1000
+		if err := w.Write(&p); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Flush(), f.Close()); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := os.ReadFile(name); err != nil {
 		b.Fatal(err)
 	}
 	return name
 }
 
-// perPacket runs one pass over the capture per iteration, and reports time per packet.
-func perPacket(b *testing.B, pass func(name string) (packets int)) {
-	name := benchFile(b)
+// perPacket runs one pass over the capture per iteration, and reports the time
+// per packet, by the clock and of the processor.
+func perPacket(b *testing.B, format capture.Format, pass func(name string) (packets int)) {
+	name := benchFile(b, format)
 	b.ResetTimer()
+	before := cpuTime()
 	for range b.N {
 		if n := pass(name); n != benchPackets {
 			b.Fatalf("%d packets", n)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchPackets, "ns/packet")
+	packets := float64(b.N) * benchPackets
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/packets, "ns/packet")
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/packets, "cpu-ns/packet")
 }
 
 func open(b *testing.B, name string) *os.File {
@@ -65,8 +69,11 @@ func open(b *testing.B, name string) *os.File {
 	return f
 }
 
-func BenchmarkRead(b *testing.B) {
-	perPacket(b, func(name string) (n int) {
+func BenchmarkReadPcap(b *testing.B)   { benchmarkRead(b, capture.Pcap) }
+func BenchmarkReadPcapNG(b *testing.B) { benchmarkRead(b, capture.PcapNG) }
+
+func benchmarkRead(b *testing.B, format capture.Format) {
+	perPacket(b, format, func(name string) (n int) {
 		f := open(b, name)
 		defer f.Close()
 		r, err := capture.NewReader(f)
@@ -86,11 +93,11 @@ func BenchmarkRead(b *testing.B) {
 	})
 }
 
-// BenchmarkRead2 is the floor: the system calls alone, into a buffer of the
+// BenchmarkReadSystemCalls is the floor: the system calls alone, into a buffer of the
 // reader's size.
 func BenchmarkReadSystemCalls(b *testing.B) {
 	buf := make([]byte, 256<<10)
-	perPacket(b, func(name string) (n int) {
+	perPacket(b, capture.Pcap, func(name string) (n int) {
 		f := open(b, name)
 		defer f.Close()
 		for {
@@ -104,7 +111,7 @@ func BenchmarkReadSystemCalls(b *testing.B) {
 }
 
 func BenchmarkReadGopacket(b *testing.B) {
-	perPacket(b, func(name string) (n int) {
+	perPacket(b, capture.Pcap, func(name string) (n int) {
 		f := open(b, name)
 		defer f.Close()
 		r, err := pcapgo.NewReader(f)
@@ -121,12 +128,48 @@ func BenchmarkReadGopacket(b *testing.B) {
 	})
 }
 
+// BenchmarkReadTcpdump is a whole process that reads, and writes to nowhere.
 func BenchmarkReadTcpdump(b *testing.B) {
 	tcpdump := require.Command(b, "tcpdump")
-	perPacket(b, func(name string) int {
+	perPacket(b, capture.Pcap, func(name string) int {
 		if out, err := exec.Command(tcpdump, "-r", name, "-w", os.DevNull).CombinedOutput(); err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}
 		return benchPackets
 	})
+}
+
+// BenchmarkCopy reads and writes every packet.
+func BenchmarkCopy(b *testing.B) {
+	perPacket(b, capture.Pcap, func(name string) (n int) {
+		f := open(b, name)
+		defer f.Close()
+		r, err := capture.NewReader(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		w := capture.NewWriterLike(io.Discard, r)
+		for ; ; n++ {
+			p, err := r.Next()
+			if err == io.EOF {
+				return n
+			}
+			if err == nil {
+				err = w.Write(p)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkMetadata is what an engine's input costs beyond reading.
+func BenchmarkMetadata(b *testing.B) {
+	p := capture.Packet{Data: packets.Samples(cbpf.LinkEthernet)[0].Data, LinkType: cbpf.LinkEthernet}
+	for b.Loop() {
+		if p.Engine().Meta.Protocol == 0 {
+			b.Fatal("no protocol")
+		}
+	}
 }

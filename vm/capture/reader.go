@@ -12,6 +12,9 @@ import (
 // second-level cache between the kernel's copy and our look at it.
 const bufferSize = 256 << 10
 
+// firstBuffer is for the header and for captures of a few packets.
+const firstBuffer = 8 << 10
+
 // A Reader reads the packets of a capture, one after another.
 type Reader struct {
 	// The fields that Next touches for every packet of a pcap file.
@@ -44,7 +47,7 @@ type Reader struct {
 // The reader asks r for large pieces, so r needs no buffer of its own, and
 // returns packets as soon as they are complete, so r may be a pipe.
 func NewReader(r io.Reader) (*Reader, error) {
-	cr := &Reader{src: r, buf: make([]byte, 0, bufferSize)}
+	cr := &Reader{src: r, buf: make([]byte, 0, firstBuffer)}
 	if err := cr.decompress(); err != nil {
 		return nil, err
 	}
@@ -169,12 +172,16 @@ func (r *Reader) fill(n int) error {
 	return nil
 }
 
-// makeRoom moves the unconsumed bytes to the front of the buffer. Only where
-// they fill it does it grow, to twice its size: so memory follows the bytes
-// that have come, never a length that a header claims.
+// makeRoom moves the unconsumed bytes to the front of the buffer. It grows
+// only where it has been full: once to bufferSize, and beyond that if a packet
+// fills it. So memory follows the bytes that have come, never a length that a
+// header claims.
 func (r *Reader) makeRoom() {
-	if len(r.rest) == cap(r.buf) {
-		r.buf = make([]byte, 0, 2*cap(r.buf))
+	switch size := cap(r.buf); {
+	case size < bufferSize && len(r.buf) == size:
+		r.buf = make([]byte, 0, bufferSize)
+	case len(r.rest) == size:
+		r.buf = make([]byte, 0, 2*size)
 	}
 	r.buf = append(r.buf[:0], r.rest...)
 	r.rest = r.buf
