@@ -8,11 +8,12 @@ import (
 	"github.com/bpflab/bpflab/cbpf/origin"
 )
 
-// The back end for classic BPF. It works in three steps:
+// The back end for classic BPF. It works in four steps:
 //
 //   - scratch (emit_scratch.go) decides which values live in scratch memory;
 //   - selection (emit_select.go) writes the code of each block, knowing what
 //     the registers hold on entry (emit_state.go);
+//   - blocks of equal code become one (emit_share.go);
 //   - placement (emit_place.go) joins the blocks and resolves the jumps.
 //
 // Blocks stand in reverse postorder, so every jump goes forward, as classic
@@ -75,13 +76,14 @@ func emit(f *ir.Func, accept uint32) ([]bpf.RawInstruction, origin.Table, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	blocks, err := selectAll(f, order, slots, accept)
+	code, err := selectAll(f, order, slots, accept)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &placer{}
-	p.place(order, blocks)
-	return p.prog, p.table, nil
+	l := &layout{order, code, make([]*ir.Block, f.NumBlocks())}
+	l.shareTails()
+	prog, table := l.place()
+	return prog, table, nil
 }
 
 // splitPhiEdges puts an empty block on each edge from an If to a block with

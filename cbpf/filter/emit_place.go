@@ -45,30 +45,31 @@ type placer struct {
 	far  map[*ir.Block][]int // unconditional jumps to a target
 }
 
-func (p *placer) place(order []*ir.Block, code [][]coded) {
-	p.of = make(map[*ir.Block]*pending)
-	p.far = make(map[*ir.Block][]int)
+// place returns the program and its provenance.
+func (l *layout) place() ([]bpf.RawInstruction, origin.Table) {
+	p := &placer{of: make(map[*ir.Block]*pending), far: make(map[*ir.Block][]int)}
 	falls := false // the last block goes on into this one
-	for i, b := range order {
-		if p.urgent(len(code[i])) {
+	for i, b := range l.order {
+		if p.urgent(len(l.code[i])) {
 			if falls {
-				p.jump(b, order[i-1].Origin)
+				p.jump(b, l.order[i-1].Origin)
 			}
-			p.island(b, len(code[i]))
+			p.island(b, len(l.code[i]))
 		}
 		p.resolve(b)
-		for _, c := range code[i] {
+		for _, c := range l.code[i] {
 			p.add(c.RawInstruction, c.from)
 		}
-		falls = b.Kind == ir.Jump && b.Succs[0] == order[i+1]
+		falls = b.Kind == ir.Jump && l.target(b.Succs[0]) == l.order[i+1]
 		switch {
 		case b.Kind == ir.If:
-			p.await(b.Succs[0], 0)
-			p.await(b.Succs[1], 1)
+			p.await(l.target(b.Succs[0]), 0)
+			p.await(l.target(b.Succs[1]), 1)
 		case b.Kind == ir.Jump && !falls:
-			p.jump(b.Succs[0], b.Origin)
+			p.jump(l.target(b.Succs[0]), b.Origin)
 		}
 	}
+	return p.prog, p.table
 }
 
 func (p *placer) add(ins bpf.RawInstruction, from origin.Set) {

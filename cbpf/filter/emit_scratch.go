@@ -23,6 +23,7 @@ type life struct {
 	v          *ir.Value
 	first, end int
 	slot       int
+	used       bool // something was loaded from the slot
 }
 
 // A scratchPlan says which value has which slot where.
@@ -69,14 +70,21 @@ func (p *scratchPlan) home(v *ir.Value, place int) (slot int, ok bool) {
 // isDef reports whether b is the block that stores v for others.
 func (p *scratchPlan) isDef(v *ir.Value, b *ir.Block) bool { return p.def[v.ID] == b }
 
+// use notes that v is loaded from its slot.
+func (p *scratchPlan) use(v *ir.Value) {
+	if l := p.lives[v]; l != nil {
+		l.used = true
+	}
+}
+
 // uses notes what b evaluates at a place.
 func (p *scratchPlan) uses(b *ir.Block, place int) {
 	for _, v := range b.Evals {
-		p.use(v, place, false)
+		p.note(v, place, false)
 	}
 	if b.Kind == ir.If {
-		p.use(b.Cond.X, place, false)
-		p.use(b.Cond.Y, place, false)
+		p.note(b.Cond.X, place, false)
+		p.note(b.Cond.Y, place, false)
 	}
 	for _, to := range b.Succs {
 		for _, phi := range to.Phis {
@@ -88,15 +96,15 @@ func (p *scratchPlan) uses(b *ir.Block, place int) {
 		}
 		if b.Kind == ir.Jump {
 			for _, arg := range (ir.Edge{From: b}).PhiArgs() {
-				p.use(arg, place, false)
+				p.note(arg, place, false)
 			}
 		}
 	}
 }
 
-// use notes that v is evaluated at a place. Under a value that is kept
+// note notes that v is evaluated at a place. Under a value that is kept
 // already, operands are not wanted for themselves.
-func (p *scratchPlan) use(v *ir.Value, place int, underKept bool) {
+func (p *scratchPlan) note(v *ir.Value, place int, underKept bool) {
 	if v.Op == ir.Phi {
 		p.lives[v].end = place
 		return
@@ -109,7 +117,7 @@ func (p *scratchPlan) use(v *ir.Value, place int, underKept bool) {
 		underKept = p.wantAgain(v, place)
 	}
 	for _, arg := range v.Args {
-		p.use(arg, place, underKept)
+		p.note(arg, place, underKept)
 	}
 }
 
@@ -193,14 +201,23 @@ func (p *scratchPlan) costOf(v *ir.Value) int32 {
 		return *c
 	}
 	*c = 1 + p.costOf(v.Args[0])
+	if v.Op == ir.Load && !inOneLoadX(v.Args[0]) {
+		*c++ // tax
+	}
 	if v.Op != ir.Neg && v.Op != ir.Load && v.Args[1].Op != ir.Const {
 		*c += p.costOf(v.Args[1])
 	}
 	if _, ok := headerLength(v); ok {
-		*c = 2
+		*c = 1 // into X, where it is mostly wanted
 	}
 	*c = min(*c, 1<<20)
 	return *c
+}
+
+// inOneLoadX reports whether one instruction brings v into X.
+func inOneLoadX(v *ir.Value) bool {
+	_, ok := headerLength(v)
+	return ok || v.Op == ir.Phi || v.Op == ir.Const || v.Op == ir.Len
 }
 
 // need returns the number of slots that throughScratch wants to compute v.

@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"slices"
+
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
@@ -15,7 +17,8 @@ import (
 // A coded is an instruction with its provenance.
 type coded struct {
 	bpf.RawInstruction
-	from origin.Set
+	from  origin.Set
+	keeps *life // of a store: the life that it serves, unless it is needed in any case
 }
 
 // A selector writes the code of one block after the other.
@@ -47,7 +50,9 @@ func selectAll(f *ir.Func, order []*ir.Block, slots *scratchPlan, accept uint32)
 	starts = append(starts, len(s.code))
 	blocks := make([][]coded, len(order))
 	for i := range blocks {
-		blocks[i] = s.code[starts[i]:starts[i+1]]
+		blocks[i] = slices.DeleteFunc(s.code[starts[i]:starts[i+1]:starts[i+1]], func(c coded) bool {
+			return c.keeps != nil && !c.keeps.used
+		})
 	}
 	return blocks, nil
 }
@@ -80,7 +85,7 @@ func (s *selector) block(b *ir.Block, pos int) {
 }
 
 func (s *selector) add(op uint16, k uint32, from origin.Set) {
-	s.code = append(s.code, coded{bpf.RawInstruction{Op: op, K: k}, from})
+	s.code = append(s.code, coded{RawInstruction: bpf.RawInstruction{Op: op, K: k}, from: from})
 }
 
 // branch writes the comparison and the conditional jump, whose targets the
@@ -139,6 +144,7 @@ func (s *selector) inA(v *ir.Value) {
 	case s.st.x == v:
 		s.add(opTxa, 0, v.Origin)
 	case stored:
+		s.slots.use(v)
 		s.add(opLdMem, uint32(slot), v.Origin)
 	default:
 		s.compute(v)
@@ -154,6 +160,7 @@ func (s *selector) keep(v *ir.Value) {
 	slot, ok := s.slots.home(v, s.pos)
 	if ok && s.slots.isDef(v, s.b) && s.temps>>slot&1 == 0 {
 		s.add(opSt, uint32(slot), v.Origin)
+		s.code[len(s.code)-1].keeps = s.slots.lives[v]
 		s.st.put(slot, v)
 	}
 }
@@ -174,6 +181,9 @@ func (s *selector) inX(v *ir.Value) {
 func (s *selector) directX(v *ir.Value) bool {
 	op, k, ok := s.loadX(v)
 	if ok {
+		if op == opLdxMem {
+			s.slots.use(v)
+		}
 		s.add(op, k, v.Origin)
 	}
 	return ok

@@ -13,11 +13,12 @@ import (
 // order of their making, which fits a walk over the dominator tree.
 type facts struct {
 	f        *ir.Func
-	captured uint32           // the packet has at least so many bytes
-	ranges   []valueRange     // by value ID
-	behind   []uint32         // by value ID: so many bytes of the packet lie behind that address
-	done     []bool           // by value ID: was evaluated
-	outcomes map[ir.Cond]bool // of conditions
+	captured uint32                 // the packet has at least so many bytes
+	ranges   []valueRange           // by value ID
+	behind   []uint32               // by value ID: so many bytes of the packet lie behind that address
+	done     []bool                 // by value ID: was evaluated
+	outcomes map[ir.Cond]bool       // of conditions
+	choices  map[*ir.Value][]uint32 // a value is one of these
 	log      factLog
 }
 
@@ -33,6 +34,7 @@ type factLog struct {
 	behind   []behindBefore
 	done     []int
 	outcomes []ir.Cond
+	choices  []choicesBefore
 }
 
 type rangeBefore struct {
@@ -45,20 +47,28 @@ type behindBefore struct {
 	old uint32
 }
 
+type choicesBefore struct {
+	v   *ir.Value
+	old []uint32
+}
+
 // A mark is a point to go back to.
 type mark struct {
-	captured                       uint32
-	ranges, behind, done, outcomes int
+	captured                                uint32
+	ranges, behind, done, outcomes, choices int
 }
 
 func newFacts(f *ir.Func) *facts {
 	n := f.NumValues()
-	return &facts{f: f, ranges: make([]valueRange, n), behind: make([]uint32, n), done: make([]bool, n), outcomes: make(map[ir.Cond]bool)}
+	return &facts{
+		f: f, ranges: make([]valueRange, n), behind: make([]uint32, n), done: make([]bool, n),
+		outcomes: make(map[ir.Cond]bool), choices: make(map[*ir.Value][]uint32),
+	}
 }
 
 func (k *facts) mark() mark {
 	l := &k.log
-	return mark{k.captured, len(l.ranges), len(l.behind), len(l.done), len(l.outcomes)}
+	return mark{k.captured, len(l.ranges), len(l.behind), len(l.done), len(l.outcomes), len(l.choices)}
 }
 
 // back forgets what was learnt since m.
@@ -78,6 +88,10 @@ func (k *facts) back(m mark) {
 	}
 	for ; len(l.outcomes) > m.outcomes; l.outcomes = l.outcomes[:len(l.outcomes)-1] {
 		delete(k.outcomes, l.outcomes[len(l.outcomes)-1])
+	}
+	for ; len(l.choices) > m.choices; l.choices = l.choices[:len(l.choices)-1] {
+		last := l.choices[len(l.choices)-1]
+		k.choices[last.v] = last.old
 	}
 }
 
@@ -203,6 +217,12 @@ func (k *facts) narrow(v *ir.Value, lo, hi uint32) {
 	}
 	k.log.ranges = append(k.log.ranges, rangeBefore{v.ID, *old})
 	*old = valueRange{lo, hi, true}
+}
+
+// choose learns that v is one of a few numbers.
+func (k *facts) choose(v *ir.Value, numbers []uint32) {
+	k.log.choices = append(k.log.choices, choicesBefore{v, k.choices[v]})
+	k.choices[v] = numbers
 }
 
 // evaluate learns that v was evaluated without a fault.

@@ -11,6 +11,9 @@ import (
 // fold simplifies block by block: conditions get their plainest form, those
 // that always have the same outcome become jumps, jumps through blocks that do
 // nothing are shortened, and blocks in a row become one.
+//
+// A fault rejects the packet, so a block from where all ways lead to Reject
+// does nothing either, whatever it evaluates.
 func fold(f *ir.Func) bool {
 	changed := false
 	none := newFacts(f)
@@ -53,7 +56,16 @@ func onlyWay(b *ir.Block, known *facts) (way int, ok bool) {
 
 // skipEmpty leads the edges into a block that only jumps to where it jumps.
 func skipEmpty(f *ir.Func, b *ir.Block) bool {
-	if b.Kind != ir.Jump || len(b.Evals)+len(b.Phis) > 0 || len(b.Preds) == 0 {
+	if b.Kind == ir.If && b.Succs[0].Kind == ir.Reject && b.Succs[1].Kind == ir.Reject {
+		f.KeepOnly(b, 0)
+	}
+	if b.Kind != ir.Jump || len(b.Preds) == 0 {
+		return false
+	}
+	if b.Succs[0].Kind == ir.Reject {
+		b.Evals, b.Phis = nil, nil
+	}
+	if len(b.Evals)+len(b.Phis) > 0 {
 		return false
 	}
 	out := ir.Edge{From: b}
@@ -83,8 +95,7 @@ func absorbRow(f *ir.Func, b *ir.Block) bool {
 }
 
 // plainCond gives a condition its plainest form, which is also the one that
-// makes equal conditions equal: a constant stands right, > and >= with a
-// constant are >=, comparing with the least number is ==, and arithmetic that
+// makes equal conditions equal: a constant stands right, and arithmetic that
 // an equality can do without is undone.
 func plainCond(f *ir.Func, b *ir.Block) bool {
 	old := b.Cond
@@ -121,12 +132,6 @@ func plainStep(f *ir.Func, c *ir.Cond) (negate, again bool) {
 func plainWithConst(f *ir.Func, c *ir.Cond, k uint32) (negate, again bool) {
 	x := c.X
 	switch {
-	case c.Op == ir.Gt && k < f.MaxOf(x):
-		c.Op, c.Y = ir.Ge, f.Const(k+1, c.Y.Origin)
-		return false, true
-	case c.Op == ir.Ge && k == 1:
-		c.Op, c.Y = ir.Eq, f.Const(0, c.Y.Origin)
-		return true, true
 	case c.Op == ir.Set && bits.OnesCount32(k) == 32:
 		c.Op, c.Y = ir.Eq, f.Const(0, c.Y.Origin)
 		return true, true

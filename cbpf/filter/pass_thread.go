@@ -17,7 +17,7 @@ import (
 // it would not have been led past it.
 func thread(f *ir.Func) bool {
 	t := newThreader(f)
-	t.walk(f.Blocks[0])
+	t.walk(f.Blocks[0], t.visit)
 	if t.changed {
 		f.RemoveUnreachable()
 	}
@@ -28,8 +28,9 @@ type threader struct {
 	f       *ir.Func
 	known   *facts
 	first   []*ir.Block // by block ID: first child in the dominator tree
-	next    []*ir.Block // by block ID: next child of the same parent
+	sibling []*ir.Block // by block ID: next child of the same parent
 	entry   []entryFact // by block ID
+	joins   map[*ir.Block]join
 	after   []uint32    // by block ID: bytes captured at the end of the block
 	skipped []uint32    // by block ID: the least of after on edges that were led past the block
 	budget  int         // blocks that edges may still be led past
@@ -56,16 +57,19 @@ func newThreader(f *ir.Func) *threader {
 	n := f.NumBlocks()
 	order := f.ReversePostorder()
 	t := &threader{
-		f: f, known: newFacts(f), budget: stepsPerBlock * len(order),
-		first: make([]*ir.Block, n), next: make([]*ir.Block, n), entry: make([]entryFact, n),
+		f: f, known: newFacts(f), joins: make(map[*ir.Block]join), budget: stepsPerBlock * len(order),
+		first: make([]*ir.Block, n), sibling: make([]*ir.Block, n), entry: make([]entryFact, n),
 		after: make([]uint32, n), skipped: make([]uint32, n),
 	}
 	dom := f.Dominators(order)
 	for _, b := range slices.Backward(order[1:]) {
 		parent := dom.Idom(b)
-		t.next[b.ID], t.first[parent.ID] = t.first[parent.ID], b
+		t.sibling[b.ID], t.first[parent.ID] = t.first[parent.ID], b
 		if e := b.Preds[0]; len(b.Preds) == 1 && e.From.Kind == ir.If {
 			t.entry[b.ID] = entryFact{e.From.Cond, e.Index == 0, true}
+		}
+		if j, ok := joinOf(b); ok {
+			t.joins[b] = j
 		}
 		t.skipped[b.ID] = ^uint32(0)
 	}
@@ -75,13 +79,13 @@ func newThreader(f *ir.Func) *threader {
 // walk visits the dominator tree from the root, children in reverse postorder.
 // So a block comes after all its predecessors: each is dominated by the
 // block's parent, through a child that comes no later.
-func (t *threader) walk(root *ir.Block) {
+func (t *threader) walk(root *ir.Block, visit func(*ir.Block)) {
 	type frame struct {
 		m     mark
 		child *ir.Block
 	}
 	m := t.known.mark()
-	t.visit(root)
+	visit(root)
 	stack := []frame{{m, t.first[root.ID]}}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
@@ -91,9 +95,9 @@ func (t *threader) walk(root *ir.Block) {
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		top.child = t.next[b.ID]
+		top.child = t.sibling[b.ID]
 		m := t.known.mark()
-		t.visit(b)
+		visit(b)
 		stack = append(stack, frame{m, t.first[b.ID]})
 	}
 }
@@ -101,24 +105,24 @@ func (t *threader) walk(root *ir.Block) {
 // visit learns the facts of b, drops what b evaluates in vain, and threads the
 // edges out of it.
 func (t *threader) visit(b *ir.Block) {
-	if len(b.Preds) == 0 && b != t.f.Blocks[0] {
-		t.disconnect(b)
-		return
-	}
 	if b.Kind == ir.Accept || b.Kind == ir.Reject {
 		return
 	}
 	t.enter(b)
+	dead := len(b.Preds) == 0 && b != t.f.Blocks[0]
+	if way, ok := t.onlyWay(b); ok && !dead {
+		t.f.KeepOnly(b, way)
+		t.changed = true
+	}
 	if b.Kind == ir.If {
-		if way, ok := onlyWay(b, t.known); ok {
-			t.f.KeepOnly(b, way)
-			t.changed = true
-		} else {
-			t.known.evaluate(b.Cond.X)
-			t.known.evaluate(b.Cond.Y)
-		}
+		t.known.evaluate(b.Cond.X)
+		t.known.evaluate(b.Cond.Y)
 	}
 	t.evals(b)
+	if dead {
+		t.disconnect(b)
+		return
+	}
 	t.after[b.ID] = t.known.captured
 	for i := range b.Succs {
 		m := t.known.mark()
@@ -128,6 +132,13 @@ func (t *threader) visit(b *ir.Block) {
 		t.edge(ir.Edge{From: b, Index: i})
 		t.known.back(m)
 	}
+}
+
+func (t *threader) onlyWay(b *ir.Block) (way int, ok bool) {
+	if b.Kind != ir.If {
+		return 0, false
+	}
+	return onlyWay(b, t.known)
 }
 
 // disconnect takes the edges out of a block that is no longer reached.
@@ -145,11 +156,12 @@ func (t *threader) enter(b *ir.Block) {
 	for _, e := range b.Preds {
 		least = min(least, t.after[e.From.ID])
 	}
-	if len(b.Preds) > 0 {
-		t.known.captured = max(t.known.captured, least)
-	}
+	t.known.captured = max(t.known.captured, least)
 	if e := t.entry[b.ID]; e.known {
 		t.known.assume(e.cond, e.holds)
+	}
+	if j, ok := t.joins[b]; ok {
+		t.known.choose(j.v, j.numbers)
 	}
 }
 
@@ -167,37 +179,58 @@ func (t *threader) evals(b *ir.Block) {
 
 // edge leads e past blocks as far as it can.
 func (t *threader) edge(e ir.Edge) {
-	last := e
-	for steps := 0; t.budget > 0 || steps < minSteps; steps++ {
-		out, ok := t.pass(last.To())
-		if !ok {
-			break
-		}
-		skipped := &t.skipped[last.To().ID]
-		*skipped = min(*skipped, t.known.captured)
-		t.budget--
-		last = out
-	}
-	if last != e {
-		t.f.Redirect(e, last.To(), last.PhiArgs()...)
+	w := t.follow(e)
+	if w.end != e {
+		t.f.Redirect(e, w.end.To(), w.end.PhiArgs()...)
 		t.changed = true
 	}
 }
 
-// pass returns the edge by which control leaves b, if that is known and b does
-// nothing else here.
-func (t *threader) pass(b *ir.Block) (out ir.Edge, ok bool) {
-	if b.Kind == ir.Accept || b.Kind == ir.Reject || len(b.Phis) > 0 {
+// A way is what control does after an edge, as far as that is known.
+type way struct {
+	end ir.Edge // it passes this edge without having evaluated what might fault
+	at  ir.Edge // it passes this edge, or a fault has rejected the packet
+}
+
+// follow goes from e past blocks whose way out is known. A way to Reject may
+// fault, which rejects as well.
+func (t *threader) follow(e ir.Edge) way {
+	w := way{e, e}
+	for steps := 0; t.budget > 0 || steps < minSteps; steps++ {
+		b := w.at.To()
+		next, ok := t.next(b)
+		if !ok {
+			break
+		}
+		t.budget--
+		if w.end == w.at && t.harmless(b) {
+			t.skipped[b.ID] = min(t.skipped[b.ID], t.known.captured)
+			w.end = next
+		}
+		w.at = next
+	}
+	if w.at.To().Kind == ir.Reject {
+		w.end = w.at
+	}
+	return w
+}
+
+// next returns the edge by which control leaves b, if that is known.
+func (t *threader) next(b *ir.Block) (out ir.Edge, ok bool) {
+	switch {
+	case b.Kind == ir.Accept || b.Kind == ir.Reject || len(b.Phis) > 0:
 		return ir.Edge{}, false
+	case b.Kind == ir.Jump:
+		return ir.Edge{From: b}, true
 	}
-	out.From = b
-	if b.Kind == ir.If {
-		if out.Index, ok = onlyWay(b, t.known); !ok {
-			return ir.Edge{}, false
-		}
-		if !t.known.proven(b.Cond.X) || !t.known.proven(b.Cond.Y) {
-			return ir.Edge{}, false
-		}
+	if i, ok := t.onlyWay(b); ok {
+		return ir.Edge{From: b, Index: i}, true
 	}
-	return out, !slices.ContainsFunc(b.Evals, func(v *ir.Value) bool { return !t.known.proven(v) })
+	return t.split(b)
+}
+
+// harmless reports whether what b evaluates cannot fault here.
+func (t *threader) harmless(b *ir.Block) bool {
+	faulty := func(v *ir.Value) bool { return !t.known.proven(v) }
+	return !slices.ContainsFunc(b.Evals, faulty) && (b.Kind != ir.If || !faulty(b.Cond.X) && !faulty(b.Cond.Y))
 }

@@ -24,6 +24,7 @@ var (
 	phisPass   = pass{"phis", simplifyPhis}
 	threadPass = pass{"thread", thread}
 	mergePass  = pass{"merge", merge}
+	groupPass  = pass{"group", group}
 )
 
 // passes is the order of the passes. Threading finds more once the dominators
@@ -35,7 +36,7 @@ var passes = []pass{
 	threadPass, foldPass, phisPass,
 	threadPass, foldPass, phisPass,
 	mergePass, foldPass,
-	threadPass, foldPass,
+	groupPass,
 }
 
 // optimize runs the passes, save for those whose names are given.
@@ -52,10 +53,11 @@ func runPasses(f *ir.Func, passes []pass, disabled []string, after func(pass str
 		if idle[p.name] || slices.Contains(disabled, p.name) {
 			continue
 		}
-		if p.run(f) {
-			clear(idle)
-			after(p.name)
+		if !p.run(f) {
+			idle[p.name] = true
+			continue
 		}
-		idle[p.name] = true
+		clear(idle)
+		after(p.name)
 	}
 }
