@@ -251,14 +251,17 @@ func (k *facts) evaluate(v *ir.Value) {
 	k.captured = max(k.captured, end)
 }
 
+// maxLooks is how many values to look at for what one value is made of. One
+// that uses its operands often may have exponentially many.
+const maxLooks = 64
+
 // proven reports whether evaluating v cannot fault here.
 func (k *facts) proven(v *ir.Value) bool {
-	budget := 64
+	budget := maxLooks
 	return k.provenWithin(v, &budget)
 }
 
-// provenWithin gives up, with false, when it has looked at too many values:
-// one that uses its operands often may have exponentially many.
+// provenWithin gives up, with false, when the budget is used up.
 func (k *facts) provenWithin(v *ir.Value, budget *int) bool {
 	if *budget--; *budget < 0 {
 		return false

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"math"
 	"slices"
 
 	"github.com/bpflab/bpflab/cbpf/filter/ir"
@@ -99,19 +100,25 @@ func (g *grouper) movable(b, target *ir.Block) bool {
 	if len(b.Phis)+len(b.Evals) > 0 {
 		return false
 	}
-	return g.calm[b.ID] || target.Kind == ir.Reject && fixedAddresses(b.Cond.X) && fixedAddresses(b.Cond.Y)
+	budget := maxLooks
+	return g.calm[b.ID] ||
+		target.Kind == ir.Reject && g.boundedAddresses(b.Cond.X, &budget) && g.boundedAddresses(b.Cond.Y, &budget)
 }
 
-// fixedAddresses reports whether no load under v has a base. A test of the
-// base's size may stand before those, for machines on which addresses wrap.
-func fixedAddresses(v *ir.Value) bool {
-	for v.Op != ir.Phi && len(v.Args) > 0 {
-		if v.Op == ir.Load || len(v.Args) > 1 && v.Args[1].Op != ir.Const {
-			return false
-		}
-		v = v.Args[0]
+// boundedAddresses reports whether no address under v can be large. A load at a
+// base that can be stays behind the test of its size that lowering has put
+// before it, for the sake of machines on which addresses wrap.
+func (g *grouper) boundedAddresses(v *ir.Value, budget *int) bool {
+	if *budget--; *budget < 0 {
+		return false
 	}
-	return true
+	if !v.CanFault() || v.Op == ir.Phi {
+		return true
+	}
+	if v.Op == ir.Load && len(v.Args) > 0 && uint64(g.f.MaxOf(v.Args[0]))+uint64(v.Const) > math.MaxInt32-4 {
+		return false
+	}
+	return !slices.ContainsFunc(v.Args, func(a *ir.Value) bool { return !g.boundedAddresses(a, budget) })
 }
 
 // arrange puts the tests of each value together, in the order in which the
