@@ -31,9 +31,9 @@ type threader struct {
 	sibling []*ir.Block // by block ID: next child of the same parent
 	entry   []entryFact // by block ID
 	joins   map[*ir.Block]join
-	after   []uint32    // by block ID: bytes captured at the end of the block
-	skipped []uint32    // by block ID: the least of after on edges that were led past the block
-	budget  int         // blocks that edges may still be led past
+	after   []uint32 // by block ID: bytes captured at the end of the block
+	skipped []uint32 // by block ID: the least of after on edges that were led past the block
+	budget  int      // blocks that edges may still be led past
 	changed bool
 }
 
