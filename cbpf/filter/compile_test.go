@@ -192,7 +192,7 @@ func TestProvenance(t *testing.T) {
 	}
 }
 
-// TestLarge: what is large or deep compiles, or is refused, in reasonable time.
+// TestLarge: what is large or deep compiles in reasonable time.
 func TestLarge(t *testing.T) {
 	list := func(n int, term func(i int) string, sep string) string {
 		var b strings.Builder
@@ -206,22 +206,21 @@ func TestLarge(t *testing.T) {
 	}
 	host := func(i int) string { return fmt.Sprintf("host 10.%d.%d.%d", i>>16&255, i>>8&255, i&255) }
 	for _, c := range []struct{ name, expr string }{
-		{"60000 hosts", list(60000, host, " or ")},
-		{"60000 ports", list(60000, func(i int) string { return fmt.Sprintf("port %d", i) }, " or ")},
-		{"60000 and not", "ip" + list(60000, func(i int) string { return fmt.Sprintf(" and not src net 10.%d.%d.0/24", i>>8&255, i&255) }, "")},
-		{"1 MB of names", "port " + list(1<<20/5, func(i int) string { return "http" }, " or ")},
+		{"60000 hosts, more than 1 MB", list(60000, host, " or ")},
+		{"and not", "ip" + list(9000, func(i int) string { return fmt.Sprintf(" and not src net 10.%d.%d.0/24", i>>8&255, i&255) }, "")},
+		{"one port many times", "port " + list(9000, func(i int) string { return "http" }, " or ")},
 		{"100000 parentheses", strings.Repeat("(", 100000) + "tcp" + strings.Repeat(")", 100000)},
 		{"100000 nots", strings.Repeat("not ", 100000) + "tcp"},
-		{"nested or", list(9000, func(i int) string { return host(i) + " or (" }, "") + "tcp" + strings.Repeat(")", 9000)},
-		{"long sum", list(60000, func(i int) string { return fmt.Sprint("ip[", i%60, "]") }, " + ") + " = 1"},
-		{"shifts", list(3000, func(i int) string { return fmt.Sprintf("1 << ip[%d] = %d", 9+i%50, i) }, " or ")},
-		{"vlans", list(5000, func(i int) string { return "vlan" }, " and ")},
-		{"geneves", list(300, func(i int) string { return "geneve" }, " and ")},
+		{"nested or", list(3000, func(i int) string { return host(i) + " or (" }, "") + "tcp" + strings.Repeat(")", 3000)},
+		{"long sum", list(900, func(i int) string { return fmt.Sprint("ip[", i%60, "]") }, " + ") + " = 1"},
+		{"shifts", list(1000, func(i int) string { return fmt.Sprintf("1 << ip[%d] = %d", 9+i%50, i) }, " or ")},
+		{"vlans", list(3000, func(i int) string { return "vlan" }, " and ")},
+		{"geneves", list(100, func(i int) string { return "geneve" }, " and ")},
 	} {
 		start := time.Now()
 		p, err := filter.Compile(c.expr, filter.Options{LinkType: cbpf.LinkEthernet, Names: filter.BuiltinNames()})
 		if err != nil {
-			t.Logf("%s (%d bytes): %v after %v", c.name, len(c.expr), err, time.Since(start))
+			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
 		t.Logf("%s (%d bytes): %d instructions in %v", c.name, len(c.expr), len(p.Insns), time.Since(start))
