@@ -2,88 +2,31 @@ package filter
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/bpflab/bpflab/testdata/require"
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/testdata/oracle"
 )
 
-// oracleSource compiles each line of its input with the real libpcap for
-// Ethernet, without optimization, and prints "ok" and the program, or what
-// libpcap says. It keeps libpcap from asking DNS.
-const oracleSource = `
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <pcap/pcap.h>
-#include <stdio.h>
-#include <string.h>
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res) {
-	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-	struct addrinfo h = *hints;
-	if (node && strcmp(node, "localhost"))
-		h.ai_flags |= AI_NUMERICHOST;
-	if (!real)
-		real = dlsym(RTLD_NEXT, "getaddrinfo");
-	return real(node, service, &h, res);
-}
-int main(void) {
-	static char line[1 << 20];
-	pcap_t *p = pcap_open_dead(DLT_EN10MB, 262144);
-	while (fgets(line, sizeof line, stdin)) {
-		struct bpf_program prog;
-		line[strcspn(line, "\n")] = 0;
-		if (pcap_compile(p, &prog, line, 0, 0xffffff) == 0) {
-			printf("ok");
-			for (unsigned i = 0; i < prog.bf_len; i++) {
-				struct bpf_insn *p = &prog.bf_insns[i];
-				printf(" %x,%x,%x,%x", p->code, p->jt, p->jf, p->k);
-			}
-			puts("");
-			pcap_freecode(&prog);
-		} else {
-			char *e = pcap_geterr(p);
-			e[strcspn(e, "\n")] = 0;
-			puts(e);
-		}
-		fflush(stdout);
-	}
-	return 0;
-}
-`
-
 // A verdict is what libpcap says to an expression: a program or an error.
-type verdict struct{ program, err string }
+type verdict struct {
+	program []bpf.RawInstruction
+	err     error
+}
 
-// libpcapVerdicts asks the installed libpcap about each expression.
+// libpcapVerdicts asks the installed libpcap about each expression, for
+// Ethernet and without optimization.
 func libpcapVerdicts(t testing.TB, exprs []string) []verdict {
 	t.Helper()
-	cc := require.Command(t, "cc", "gcc", "clang")
-	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "oracle.c"), filepath.Join(dir, "oracle")
-	if err := os.WriteFile(source, []byte(oracleSource), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(cc, "-O1", "-o", binary, source, "-lpcap", "-ldl").CombinedOutput(); err != nil {
-		require.Skip(t, "needs libpcap's headers and library: %s", out)
-	}
-	cmd := exec.Command(binary)
-	cmd.Stdin = strings.NewReader(strings.Join(exprs, "\n") + "\n")
-	out, err := cmd.Output()
-	var verdicts []verdict
-	for line := range strings.Lines(string(out)) {
-		line = strings.TrimSuffix(line, "\n")
-		if program, ok := strings.CutPrefix(line, "ok "); ok {
-			verdicts = append(verdicts, verdict{program: program})
-		} else {
-			verdicts = append(verdicts, verdict{err: line})
-		}
-	}
-	if err != nil || len(verdicts) != len(exprs) {
-		t.Fatalf("libpcap answered %d of %d expressions (%v); the next was %q", len(verdicts), len(exprs), err, exprs[min(len(verdicts), len(exprs)-1)])
+	o := oracle.New(t)
+	verdicts := make([]verdict, len(exprs))
+	for i, expr := range exprs {
+		v := &verdicts[i]
+		v.program, _, v.err = o.Compile(expr, oracle.Options{Mode: oracle.Dead, LinkType: cbpf.LinkEthernet, Netmask: 0xffffff00})
 	}
 	return verdicts
 }
@@ -99,19 +42,19 @@ var linkErrors = []string{
 
 // compareVerdict says how we and libpcap disagree about accepting expr, "" if
 // we agree, and returns our expansion of expr if both accept it.
-func compareVerdict(expr, libpcap string) (expansion, disagreement string) {
+func compareVerdict(expr string, libpcap error) (expansion, disagreement string) {
 	expansion, err := Expand(expr, SystemNames())
 	switch {
-	case err == nil && libpcap == "":
+	case err == nil && libpcap == nil:
 		return expansion, ""
 	case err == nil:
 		for _, s := range linkErrors {
-			if strings.Contains(libpcap, s) {
+			if strings.Contains(libpcap.Error(), s) {
 				return "", ""
 			}
 		}
-		return "", fmt.Sprintf("%q: we accept it, libpcap says %q", expr, libpcap)
-	case libpcap != "", strings.Contains(err.Error(), "not supported yet"):
+		return "", fmt.Sprintf("%q: we accept it, libpcap says %q", expr, libpcap.Error())
+	case libpcap != nil, strings.Contains(err.Error(), "not supported yet"):
 		return "", ""
 	case strings.Contains(expr, `\80`):
 		return "", "" // to the C library "80" is a name of the host 0.0.0.80
@@ -129,7 +72,8 @@ func TestRandomExpressionsAgainstLibpcap(t *testing.T) {
 func checkAgainstLibpcap(t *testing.T, exprs []string) {
 	t.Helper()
 	verdicts := libpcapVerdicts(t, exprs)
-	var both, expansions, programs []string
+	var both, expansions []string
+	var programs [][]bpf.RawInstruction
 	for i, expr := range exprs {
 		expansion, disagreement := compareVerdict(expr, verdicts[i].err)
 		if disagreement != "" {
@@ -142,8 +86,8 @@ func checkAgainstLibpcap(t *testing.T, exprs []string) {
 		}
 	}
 	for i, v := range libpcapVerdicts(t, expansions) {
-		if v.program != programs[i] {
-			t.Errorf("%q expands to %q, which libpcap compiles differently %s", both[i], expansions[i], v.err)
+		if !reflect.DeepEqual(v.program, programs[i]) {
+			t.Errorf("%q expands to %q, which libpcap compiles differently (%v)", both[i], expansions[i], v.err)
 		}
 	}
 	t.Logf("%d expressions, %d accepted on both sides", len(exprs), len(both))

@@ -66,7 +66,7 @@ func New(t testing.TB) *Oracle {
 	if err := os.WriteFile(file, source, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(cc, "-O2", "-o", program, file, "-lpcap").CombinedOutput(); err != nil {
+	if out, err := exec.Command(cc, "-O2", "-o", program, file, "-lpcap", "-ldl").CombinedOutput(); err != nil {
 		require.Skip(t, "needs libpcap and its headers: %v\n%s", err, out)
 	}
 	cmd := exec.Command(program)

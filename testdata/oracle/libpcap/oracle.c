@@ -13,6 +13,8 @@
  * (pcap_open_dead), 2 a live interface (needs privileges; always "lo").
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
 #include <pcap/pcap.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,6 +34,24 @@ static void die(const char *why)
 {
 	fprintf(stderr, "oracle: %s\n", why);
 	exit(1);
+}
+
+/*
+ * libpcap looks hosts up with getaddrinfo, which would ask DNS, and wait for it.
+ * This one, which the linker gives it instead, knows numbers and localhost only.
+ */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	struct addrinfo h = {0};
+
+	if (hints != NULL)
+		h = *hints;
+	if (node != NULL && strcmp(node, "localhost") != 0)
+		h.ai_flags |= AI_NUMERICHOST;
+	if (real == NULL && (real = dlsym(RTLD_NEXT, "getaddrinfo")) == NULL)
+		die("no getaddrinfo");
+	return real(node, service, &h, res);
 }
 
 static void get_bytes(void *to, size_t n)
