@@ -11,10 +11,12 @@ import (
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
+	cbpffilter "github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/cbpf/testdata/programs"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/testdata/filters"
 )
 
 // A filter is a row of testdata/filters.txt.
@@ -60,6 +62,29 @@ func findFilter(t testing.TB, name string) []bpf.RawInstruction {
 	}
 	t.Fatalf("no filter %q in testdata", name)
 	return nil
+}
+
+// compileFilters returns the project's corpus of filters for captures and for
+// live packets, compiled, but for those that are too long for the kernel.
+func compileFilters(t testing.TB) []filter {
+	t.Helper()
+	var out []filter
+	add := func(cases []filters.Case, live bool) {
+		for _, c := range cases {
+			p, err := cbpffilter.Compile(c.Expr, cbpffilter.Options{
+				LinkType: c.LinkType, Live: live, Names: cbpffilter.BuiltinNames(), Netmask: 0xffffff00, NetmaskKnown: true,
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", c.Where, err)
+			}
+			if len(p.Insns) <= cbpf.MaxInstructions {
+				out = append(out, filter{c.LinkType, c.Expr, p.Insns})
+			}
+		}
+	}
+	add(filters.Load(), false)
+	add(filters.LoadLive(), true)
+	return out
 }
 
 // A variant is one way to translate, all of them in variants.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -15,6 +16,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 func needKernel(t testing.TB) {
@@ -32,10 +34,38 @@ func TestKernelFilters(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			for _, f := range readFilters(t) {
 				var data [][]byte
-				for _, p := range packets.Generate(f.link, 1, v.thorough(60, 20)) {
+				for _, p := range packets.Generate(f.link, 1, v.thorough(40, 10)) {
 					data = append(data, p.Data)
 				}
 				compareInKernel(t, v, f.name, f.prog, nil, data)
+			}
+		})
+	}
+}
+
+// TestKernelCorpus does the same with our own compiler's code for the project's
+// corpus of filters. XDP cannot supply what live filters ask for.
+func TestKernelCorpus(t *testing.T) {
+	needKernel(t)
+	corpus := compileFilters(t)
+	for _, v := range variants() {
+		t.Run(v.String(), func(t *testing.T) {
+			data := map[cbpf.LinkType][][]byte{}
+			for i, f := range corpus {
+				if i%v.thorough(2, 10) != 0 {
+					continue
+				}
+				if data[f.link] == nil {
+					for _, p := range packets.Generate(f.link, 5, 8) {
+						data[f.link] = append(data[f.link], p.Data)
+					}
+				}
+				_, err := lift.Lift(f.prog, lift.Options{Hook: v.hook, Access: v.access})
+				var refused *lift.Error
+				if v.hook == abi.HookXDP && errors.As(err, &refused) && strings.Contains(refused.Msg, "cannot supply the extension") {
+					continue
+				}
+				compareInKernel(t, v, f.name, f.prog, nil, data[f.link])
 			}
 		})
 	}
@@ -81,21 +111,20 @@ func compareInKernel(t *testing.T, v variant, name string, prog []bpf.RawInstruc
 	if err != nil {
 		t.Fatalf("%v: %s: %v", v, name, err)
 	}
-	p, err := kernel.Load("lift", lifted.Type, lifted.Insns)
+	run, closer, err := loadInKernel(v, lifted)
 	if err != nil {
 		t.Fatalf("%v: %s: %+v\n%s", v, name, err, listing(prog, lifted))
 	}
-	defer p.Close()
+	defer closer()
 	m, err := cbpf.New(prog)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range data {
 		in, meta := testRunInput(v.hook, d)
-		got, _, err := p.TestRun(in)
-		var refused *kernel.PacketError
+		got, err := run(in)
 		switch {
-		case errors.As(err, &refused):
+		case errors.Is(err, engine.ErrPacket):
 			continue
 		case err != nil:
 			t.Fatal(err)
@@ -105,6 +134,32 @@ func compareInKernel(t *testing.T, v variant, name string, prog []bpf.RawInstruc
 			t.Fatalf("%v: %s: kernel %d, classic machine %d for\n%x\n%s", v, name, got, want, d, listing(prog, lifted))
 		}
 	}
+}
+
+// loadInKernel loads a program and returns functions to run and to close it.
+// Where there is an engine it is used, which is faster.
+func loadInKernel(v variant, p *lift.Program) (run func(in []byte) (uint32, error), closer func() error, err error) {
+	if v.hook == abi.HookXDP || v.hook == abi.HookTC {
+		e, err := kernel.NewEngine("lift", p.Type, p.Insns)
+		if err != nil {
+			return nil, nil, err
+		}
+		out := make([]engine.Result, 1)
+		return func(in []byte) (uint32, error) {
+			if err := e.Run([]engine.Packet{{Data: in, WireLen: uint32(len(in))}}, out); err != nil {
+				return 0, err
+			}
+			return out[0].Return, out[0].Fault
+		}, e.Close, nil
+	}
+	k, err := kernel.Load("lift", p.Type, p.Insns)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(in []byte) (uint32, error) {
+		ret, _, err := k.TestRun(in)
+		return ret, err
+	}, k.Close, nil
 }
 
 // testRunInput returns the packet to hand to BPF_PROG_TEST_RUN so that the
