@@ -19,11 +19,11 @@ type window struct {
 	limit [4]uint64
 }
 
+// set makes the window [lo, hi).
 func (w *window) set(lo, hi uint32) {
+	n := uint64(hi - lo)
 	w.lo = uint64(lo)
-	for i := range w.limit {
-		w.limit[i] = uint64(max(int64(hi)-int64(lo)+1-1<<i, 0))
-	}
+	w.limit = [4]uint64{n, max(n, 1) - 1, max(n, 3) - 3, max(n, 7) - 7}
 }
 
 // span returns the length of the window.
