@@ -54,7 +54,8 @@ func (m *Machine) extension(ad, a, x uint32, data []byte, wireLen uint32, meta *
 // A netlink attribute starts with its length, header included, and its type,
 // both in the byte order of the machine; two bits of the type are flags. The
 // next one starts at a multiple of four. Little endian is taken on every
-// machine, so that a program gives the same verdicts everywhere.
+// machine, so that a program gives the same verdicts everywhere. The kernel
+// finds none in a packet of several fragments, of which a capture knows nothing.
 const (
 	attrHeader   = 4
 	attrTypeMask = 0x3fff

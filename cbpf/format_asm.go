@@ -35,8 +35,8 @@ func writeAsm(prog []bpf.RawInstruction, o WriteOptions) ([]byte, error) {
 func jumpTargets(prog []bpf.RawInstruction) ([]bool, error) {
 	targets := make([]bool, len(prog))
 	mark := func(from int, distance uint32) error {
-		to := uint64(from) + 1 + uint64(distance)
-		if to >= uint64(len(prog)) {
+		to, ok := jumpTarget(from, distance, len(prog))
+		if !ok {
 			return fmt.Errorf("instruction %d: jump out of the program, which has no text", from)
 		}
 		targets[to] = true
@@ -72,7 +72,7 @@ func asmText(ins bpf.RawInstruction, index int) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("instruction %d: opcode 0x%x has no mnemonic", index, ins.Op)
 	}
-	label := func(distance uint32) string { return fmt.Sprintf("L%d", index+1+int(distance)) }
+	label := func(distance uint32) string { return fmt.Sprintf("L%d", uint32(index+1)+distance) }
 	operand := asmOperand(op.operand, ins)
 	switch {
 	case op.operand == opndNone:
@@ -107,8 +107,14 @@ func asmOperand(kind operand, ins bpf.RawInstruction) string {
 type assembler struct {
 	*scanner
 	prog   []bpf.RawInstruction
-	labels map[string]int // index of the instruction that follows
+	labels map[string]labelDef
 	jumps  []jumpRef
+}
+
+// A labelDef is where a label stands.
+type labelDef struct {
+	offset int // in the text
+	index  int // of the instruction that follows
 }
 
 // A jumpRef is a use of a label.
@@ -120,7 +126,7 @@ type jumpRef struct {
 
 // parseAsm reads the syntax of the kernel's bpf_asm.
 func parseAsm(data []byte) ([]bpf.RawInstruction, error) {
-	a := &assembler{scanner: newScanner(data, ";"), labels: map[string]int{}}
+	a := &assembler{scanner: newScanner(data, ";"), labels: map[string]labelDef{}}
 	for a.tok.kind != 0 {
 		a.statement()
 	}
@@ -144,7 +150,7 @@ func (a *assembler) statement() {
 		if _, twice := a.labels[name.text]; twice {
 			a.fail(name.offset, "label %q is defined twice", shorten(name.text))
 		}
-		a.labels[name.text] = len(a.prog)
+		a.labels[name.text] = labelDef{name.offset, len(a.prog)}
 		return
 	}
 	mnemonic := strings.ToLower(name.text)
@@ -196,13 +202,15 @@ func (a *assembler) resolve(j jumpRef) {
 	if a.err != nil {
 		return
 	}
-	to, ok := a.labels[j.label.text]
+	label, ok := a.labels[j.label.text]
 	if !ok {
 		a.fail(j.label.offset, "label %q is not defined", shorten(j.label.text))
 		return
 	}
-	ins, distance := &a.prog[j.index], to-j.index-1
+	ins, distance := &a.prog[j.index], label.index-j.index-1
 	switch {
+	case label.index == len(a.prog):
+		a.fail(label.offset, "no instruction follows the label %q", shorten(j.label.text))
 	case j.kind == 'k':
 		ins.K = uint32(distance)
 	case distance < 0 || distance > 255:

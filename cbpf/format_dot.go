@@ -54,22 +54,22 @@ type edge struct {
 // successors returns where the program can go on after instruction i. What
 // leaves the program is dropped.
 func successors(prog []bpf.RawInstruction, i int) []edge {
-	ins, next := prog[i], uint64(i)+1
+	ins := prog[i]
 	var out []edge
-	add := func(to uint64, label string) {
-		if to < uint64(len(prog)) {
-			out = append(out, edge{int(to), label})
+	add := func(distance uint32, label string) {
+		if to, ok := jumpTarget(i, distance, len(prog)); ok {
+			out = append(out, edge{to, label})
 		}
 	}
 	switch {
 	case isReturn(ins.Op):
 	case ins.Op == ClassJMP|JA:
-		add(next+uint64(ins.K), "")
+		add(ins.K, "")
 	case isConditional(ins.Op):
-		add(next+uint64(ins.Jt), "true")
-		add(next+uint64(ins.Jf), "false")
+		add(uint32(ins.Jt), "true")
+		add(uint32(ins.Jf), "false")
 	default:
-		add(next, "")
+		add(0, "")
 	}
 	return out
 }

@@ -208,6 +208,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{cbpf.FormatAsm, "ld #1_000", `line 1, column 5: "1_000" is not a number`},
 		{cbpf.FormatAsm, "ld #-2147483649", "line 1, column 5: 2147483649 does not fit into 32 bits"},
 		{cbpf.FormatAsm, "jeq #1, nowhere", `line 1, column 9: label "nowhere" is not defined`},
+		{cbpf.FormatAsm, "ja end\nret a\nend:", `line 3, column 1: no instruction follows the label "end"`},
 		{cbpf.FormatAsm, "a: b: a: ret a", `line 1, column 7: label "a" is defined twice`},
 		{cbpf.FormatAsm, "l: ld #0\njeq #1, l", `line 2, column 9: a conditional jump reaches 1 to 256 instructions ahead, "l" is at -1`},
 		{cbpf.FormatAsm, "ret #0 /* without end", "line 1, column 8: comment without an end"},
@@ -232,6 +233,23 @@ func TestSyntaxErrors(t *testing.T) {
 		if e.Error() != c.want {
 			t.Errorf("%s %q:\nhave %v\nwant %v", c.format, c.text, e, c.want)
 		}
+	}
+}
+
+// Loops, which libpcap writes for "protochain", keep their shape in text.
+func TestBackwardJump(t *testing.T) {
+	want := []bpf.RawInstruction{{Op: 0x04, K: 1}, {Op: 0x15, Jt: 1, K: 9}, {Op: 0x05, K: ^uint32(2)}, {Op: 0x16}}
+	const asm = "L0:\tadd #1\n\tjeq #0x9, L3\n\tja L0\nL3:\tret a\n"
+	if have := write(t, cbpf.FormatAsm, want); have != asm {
+		t.Errorf("%q", have)
+	}
+	for _, f := range []cbpf.Format{cbpf.FormatAsm, cbpf.FormatD} {
+		if have, err := cbpf.Parse([]byte(write(t, f, want)), f); err != nil || !cmp.Equal(want, have) {
+			t.Errorf("%s: %v, %v", f, have, err)
+		}
+	}
+	if have := write(t, cbpf.FormatDot, want); !strings.Contains(have, "n2 -> n0") {
+		t.Error(have)
 	}
 }
 

@@ -9,6 +9,14 @@ import (
 	"github.com/bpflab/bpflab/cbpf"
 )
 
+// withoutDevice are the extensions that mean something, and always the same,
+// on a socket pair.
+var withoutDevice = []uint32{
+	cbpf.AdProtocol, cbpf.AdPacketType, cbpf.AdIfIndex, cbpf.AdNLAttr, cbpf.AdNLAttrNest,
+	cbpf.AdMark, cbpf.AdQueue, cbpf.AdHWType, cbpf.AdRxHash, cbpf.AdXorX, cbpf.AdVLANTag,
+	cbpf.AdVLANTagPresent, cbpf.AdPayOffset, cbpf.AdVLANTPID,
+}
+
 // dump shows a program in a test's message.
 func dump(prog []bpf.RawInstruction) string {
 	var b bytes.Buffer

@@ -60,6 +60,7 @@ func TestRun(t *testing.T) {
 		{"link header, none", "ld [-2097152]\nret #1", nil, 0},
 		{"below the link header", "ld [-2097153]\nret #1", link, 0},
 		{"before the packet", "ld [-2097152]\nret #1", &cbpf.Metadata{HasLink: true, LinkOffset: -14}, 0},
+		{"one before the packet", "ldb [-2097152]\nret #1", &cbpf.Metadata{HasLink: true, LinkOffset: -1}, 0},
 		{"no device", "ld #7\nld #ifidx\nret #1", nil, 7},
 		{"no device, no type", "ld #7\nld #hatype\nret #1", nil, 7},
 		{"interface", "ld #ifidx\nret a", &cbpf.Metadata{HasDevice: true, IfIndex: 70000}, 70000},

@@ -68,14 +68,6 @@ func kept(ret uint32, packet []byte) int {
 	return int(min(uint64(ret), uint64(len(packet))))
 }
 
-// withoutDevice are the extensions that mean something, and always the same,
-// on a socket pair.
-var withoutDevice = []uint32{
-	cbpf.AdProtocol, cbpf.AdPacketType, cbpf.AdIfIndex, cbpf.AdNLAttr, cbpf.AdNLAttrNest,
-	cbpf.AdMark, cbpf.AdQueue, cbpf.AdHWType, cbpf.AdRxHash, cbpf.AdXorX, cbpf.AdVLANTag,
-	cbpf.AdVLANTagPresent, cbpf.AdPayOffset, cbpf.AdVLANTPID,
-}
-
 // The machine returns what the kernel returns: 100 000 runs of random programs
 // over random packets.
 func TestMachineLikeKernel(t *testing.T) {

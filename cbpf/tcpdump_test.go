@@ -110,6 +110,9 @@ func TestLikeTcpdump(t *testing.T) {
 			t.Fatalf("%q: %v (as %s)\n%s", filter, err, format, ddd)
 		}
 		n += len(prog)
+		if again, err := cbpf.Parse([]byte(write(t, cbpf.FormatAsm, prog)), cbpf.FormatAsm); err != nil || dump(again) != dump(prog) {
+			t.Errorf("%q reads back different from asm: %v", filter, err)
+		}
 		sameText(t, filter, cbpf.FormatDDD, prog, ddd)
 		sameText(t, filter, cbpf.FormatDD, prog, c.print("-dd", filter, unoptimized))
 		sameText(t, filter, cbpf.FormatD, prog, c.print("-d", filter, unoptimized))

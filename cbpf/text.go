@@ -21,7 +21,7 @@ func Mnemonic(ins bpf.RawInstruction, index int) string {
 	case op.name == "unimp":
 		operand = fmt.Sprintf("0x%x", ins.Op)
 	case op.operand == opndLabel:
-		operand = fmt.Sprint(int32(uint32(index+1) + ins.K))
+		operand = fmt.Sprint(int32(uint32(index+1) + ins.K)) // back, if it wraps
 	case op.operand == opndLen:
 		operand = "#pktlen"
 	case op.operand == opndAbs:
@@ -113,4 +113,12 @@ func (o WriteOptions) beside(index int, open, end string) string {
 		return ""
 	}
 	return open + text + end
+}
+
+// jumpTarget returns the index that a jump over a distance leads to, false if
+// it is not one of the n instructions. Distances wrap, so that a "ja" can go
+// back: Linux takes none that does, but libpcap writes such loops.
+func jumpTarget(from int, distance uint32, n int) (int, bool) {
+	to := uint32(from+1) + distance
+	return int(to), uint64(to) < uint64(n)
 }

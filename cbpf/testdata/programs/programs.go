@@ -324,8 +324,11 @@ func Packet(r *rand.Rand) []byte {
 func attributes(r *rand.Rand, p []byte) {
 	for at := 0; at+4 <= len(p); {
 		n := 4 + r.IntN(24)
-		if r.IntN(12) == 0 {
-			n = r.IntN(300)
+		switch r.IntN(24) {
+		case 0:
+			n = r.IntN(300) // perhaps longer than the packet
+		case 1:
+			n = r.IntN(4) // shorter than its own header
 		}
 		p[at], p[at+1] = byte(n), byte(n>>8)
 		p[at+2], p[at+3] = byte(r.IntN(4)), byte(r.IntN(4))<<6&byte(r.Uint32())
