@@ -146,7 +146,7 @@ func classicText(prog []bpf.RawInstruction, set origin.Set) string {
 	var parts []string
 	for i := range prog {
 		if set.Contains(i) {
-			parts = append(parts, fmt.Sprintf("(%03d) %s", i, strings.TrimSpace(cbpf.Mnemonic(prog[i], i))))
+			parts = append(parts, fmt.Sprintf("(%03d) %s", i, strings.Join(strings.Fields(cbpf.Mnemonic(prog[i], i)), " ")))
 		}
 	}
 	return strings.Join(parts, " … ")
@@ -159,5 +159,5 @@ func (a *app) readClassic(name string) ([]bpf.RawInstruction, error) {
 		return nil, err
 	}
 	prog, _, err := cbpf.ParseAny(data)
-	return prog, err
+	return prog, inFile(name, err)
 }

@@ -23,8 +23,9 @@ type program struct {
 var extendedText = regexp.MustCompile(`(?m)^[^;#\n]*(\b[rw]([0-9]|10)\s*([-+*/|&^%s<>]*=|[<>])|\*\(u(8|16|32|64)\s*\*\)|^\s*(\d+:\s*)?exit\b)`)
 
 // readProgram reads a program of either kind, recognised by its content.
-// Bytes need no flag either: a classic program ends in a return, and both
-// return opcodes are invalid at the end of an eBPF program.
+// Bytes need no flag either: a valid classic program ends in a return, and both
+// return opcodes are invalid at the end of an eBPF program. Bytes that are valid
+// as neither are shown as classic.
 func (a *app) readProgram(name string) (program, error) {
 	data, err := a.readFile(name)
 	if err != nil {
@@ -37,21 +38,29 @@ func (a *app) readProgram(name string) (program, error) {
 		return program{}, statusError{exitUnsupported, fmt.Errorf("%s: ELF objects cannot be read yet", name)}
 	}
 	if isText(data) && extendedText.Match(data) {
-		extended, err := ebpf.Assemble(string(data))
-		return program{extended: extended}, err
+		extended, _, err := ebpf.ParseAny(data)
+		return program{extended: extended}, inFile(name, err)
 	}
 	classic, _, classicErr := cbpf.ParseAny(data)
-	if classicErr == nil {
-		return program{classic: classic}, nil
-	}
 	extended, _, extendedErr := ebpf.ParseAny(data)
-	if extendedErr == nil {
+	isExtended := extendedErr == nil && ebpf.Validate(extended) == nil
+	switch {
+	case classicErr == nil && (cbpf.Check(classic) == nil || !isExtended):
+		return program{classic: classic}, nil
+	case extendedErr == nil:
 		return program{extended: extended}, nil
-	}
-	if isText(data) {
-		return program{}, classicErr
+	case isText(data):
+		return program{}, inFile(name, classicErr)
 	}
 	return program{}, usagef("%s is neither kind of program: as classic, %v; as eBPF, %v", name, classicErr, extendedErr)
+}
+
+// inFile puts the name of a file before an error about its content.
+func inFile(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func isText(data []byte) bool { return utf8.Valid(data) && bytes.IndexByte(data, 0) < 0 }

@@ -71,8 +71,8 @@ type Info struct {
 
 // A Check is one line of what this machine and user can do; see [Probe].
 type Check struct {
-	Name   string // what was looked at, such as "program type xdp"
-	OK     bool
-	Detail string // what was found
-	Hint   string // what to do about it; empty if OK
+	Name   string `json:"name"` // what was looked at, such as "program type xdp"
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`         // what was found
+	Hint   string `json:"hint,omitempty"` // what to do about it; empty if OK
 }
