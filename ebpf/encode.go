@@ -21,10 +21,11 @@ func Decode(data []byte, order binary.ByteOrder) ([]Instruction, error) {
 		return nil, &Error{Index: whole, Offset: whole * InstructionSize,
 			Msg: fmt.Sprintf("instruction cut off after %d of %d bytes", rest, InstructionSize)}
 	}
+	big := isBig(order)
 	prog := make([]Instruction, 0, len(data)/InstructionSize)
 	for ; len(data) > 0; data = data[InstructionSize:] {
 		low, high := Register(data[1]&0x0f), Register(data[1]>>4)
-		if isBig(order) {
+		if big {
 			low, high = high, low
 		}
 		prog = append(prog, Instruction{
@@ -41,17 +42,16 @@ func Decode(data []byte, order binary.ByteOrder) ([]Instruction, error) {
 // Append appends the encoding of a program to dst and returns the result. Only
 // the low four bits of the registers are kept, as many as the encoding has.
 func Append(dst []byte, prog []Instruction, order binary.ByteOrder) []byte {
+	big := isBig(order)
 	for _, ins := range prog {
-		var b [InstructionSize]byte
 		low, high := ins.Dst, ins.Src
-		if isBig(order) {
+		if big {
 			low, high = high, low
 		}
-		b[0] = byte(ins.Op)
-		b[1] = byte(low&0x0f | high<<4)
-		order.PutUint16(b[2:], uint16(ins.Off))
-		order.PutUint32(b[4:], uint32(ins.Imm))
-		dst = append(dst, b[:]...)
+		at := len(dst)
+		dst = append(dst, byte(ins.Op), byte(low&0x0f|high<<4), 0, 0, 0, 0, 0, 0)
+		order.PutUint16(dst[at+2:], uint16(ins.Off))
+		order.PutUint32(dst[at+4:], uint32(ins.Imm))
 	}
 	return dst
 }

@@ -10,89 +10,90 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 )
 
-// TestText shows every kind of instruction as bytes, as the text we write, and
-// in other spellings that mean the same.
+// instructionTexts shows every kind of instruction as bytes, as the text we
+// write, and in other spellings that mean the same.
+var instructionTexts = []struct {
+	bytes string // little-endian, without blanks
+	text  string // "" if the bytes are invalid
+	also  []string
+}{
+	{"bf16000000000000", "r6 = r1", []string{" r6=r1 ; comment", "r6 = r1 // comment", "r6\t=\tr1# comment", "12: (bf) r6 = r1", "x: y: r6 = r1"}},
+	{"b701000005000000", "r1 = 5", []string{"r1 = 0x5", "r1 = +5", "7: r1 = 5"}},
+	{"b7010000ffffffff", "r1 = -1", []string{"r1 = -0x1", "r1 = - 1"}},
+	{"b401000000000080", "w1 = -2147483648", []string{"w1 = 2147483648", "w1 = 0x80000000"}},
+	{"071a000008000000", "", nil}, // r10 += 8 with a source register
+	{"0f21000000000000", "r1 += r2", []string{"r1 +=r2"}},
+	{"1c21000000000000", "w1 -= w2", nil},
+	{"2701000007000000", "r1 *= 7", nil},
+	{"3701000007000000", "r1 /= 7", nil},
+	{"3701010007000000", "r1 s/= 7", nil},
+	{"3c21010000000000", "w1 s/= w2", nil},
+	{"9701000007000000", "r1 %= 7", nil},
+	{"9f21010000000000", "r1 s%= r2", nil},
+	{"4701000007000000", "r1 |= 7", nil},
+	{"5401000000ff0000", "w1 &= 65280", []string{"w1 &= 0xff00"}},
+	{"6701000020000000", "r1 <<= 32", nil},
+	{"7701000020000000", "r1 >>= 32", nil},
+	{"c701000020000000", "r1 s>>= 32", nil},
+	{"a701000007000000", "r1 ^= 7", nil},
+	{"8701000000000000", "r1 = -r1", []string{"r1 = - r1"}},
+	{"8401000000000000", "w1 = -w1", nil},
+	{"bf21080000000000", "r1 = (s8)r2", []string{"r1 = (s8) r2"}},
+	{"bf21200000000000", "r1 = (s32)r2", nil},
+	{"bc21100000000000", "w1 = (s16)w2", nil},
+	{"bc21200000000000", "", nil}, // a 32-bit move from 32 bits
+	{"d401000010000000", "r1 = le16 r1", nil},
+	{"dc01000020000000", "r1 = be32 r1", nil},
+	{"d701000040000000", "r1 = bswap64 r1", nil},
+	{"1801000005000000" + "0000000000000000", "r1 = 0x5 ll", []string{"r1 = 5 ll", "3: (18) r1 = 0x5"}},
+	{"1801000000000000" + "0000000001000000", "r1 = 0x100000000 ll", nil},
+	{"18010000ffffffff" + "00000000ffffffff", "r1 = 0xffffffffffffffff ll", []string{"r1 = -1 ll"}},
+	{"1811000005000000" + "0000000000000000", "r1 = map[fd:5]", nil},
+	{"1821000005000000" + "0000000008000000", "r1 = map[fd:5][0]+8", nil},
+	{"1821000005000000" + "0000000000000000", "r1 = map[fd:5][0]+0", []string{"r1 = map[fd:5][0]"}},
+	{"1831000007000000" + "0000000002000000", "r1 = btf[id:7 fd:2]", nil},
+	{"1841000007000000" + "0000000000000000", "r1 = subprog[+7]", nil},
+	{"1851000003000000" + "0000000000000000", "r1 = map[idx:3]", nil},
+	{"1861000003000000" + "0000000004000000", "r1 = map[idx:3][0]+4", nil},
+	{"6121040000000000", "r1 = *(u32 *)(r2 +4)", []string{"r1 = *(u32 *)(r2 + 4)", "r1 = *(u32*)(r2+4)", "w1 = *(u32 *)(r2 +4)"}},
+	{"71a1f8ff00000000", "r1 = *(u8 *)(r10 -8)", []string{"r1 = *(u8 *)(fp - 8)"}},
+	{"7921000000000000", "r1 = *(u64 *)(r2 +0)", []string{"r1 = *(u64 *)(r2)"}},
+	{"9121040000000000", "r1 = *(s8 *)(r2 +4)", nil},
+	{"631afcff00000000", "*(u32 *)(r10 -4) = r1", []string{"*(u32 *)(r10 -4) = w1"}},
+	{"7a0af8ffffffffff", "*(u64 *)(r10 -8) = -1", nil},
+	{"620afcffffffffff", "*(u32 *)(r10 -4) = -1", []string{"*(u32 *)(r10 -4) = 0xffffffff", "*(u32 *)(r10 -4) = 4294967295"}},
+	{"300000000e000000", "r0 = *(u8 *)skb[14]", []string{"r0 = *(u8 *)skb[0xe]"}},
+	{"2000000000f0ffff", "r0 = *(u32 *)skb[-4096]", []string{"r0 = *(u32 *)skb[0xfffff000]"}},
+	{"482000000e000000", "r0 = *(u16 *)skb[r2 + 14]", []string{"r0 = *(u16 *)skb[r2+14]"}},
+	{"48200000fcffffff", "r0 = *(u16 *)skb[r2 + -4]", []string{"r0 = *(u16 *)skb[r2 - 4]"}},
+	{"db21080000000000", "lock *(u64 *)(r1 +8) += r2", nil},
+	{"c321080040000000", "lock *(u32 *)(r1 +8) |= r2", []string{"lock *(u32 *)(r1 +8) |= w2"}},
+	{"db21080001000000", "r2 = atomic64_fetch_add((u64 *)(r1 +8), r2)", []string{"r2 = atomic_fetch_add((u64 *)(r1 + 8), r2)"}},
+	{"c3210800a1000000", "r2 = atomic_fetch_xor((u32 *)(r1 +8), r2)", []string{"w2 = atomic_fetch_xor((u32 *)(r1 + 8), w2)"}},
+	{"db210800e1000000", "r2 = atomic64_xchg((u64 *)(r1 +8), r2)", nil},
+	{"c3210800f1000000", "r0 = atomic_cmpxchg((u32 *)(r1 +8), r0, r2)", nil},
+	{"d321080000010000", "r1 = load_acquire((u8 *)(r2 +8))", nil},
+	{"cb21080010010000", "store_release((u16 *)(r1 +8), r2)", nil},
+	{"0500030000000000", "goto pc+3", []string{"goto +3"}},
+	{"06000000ffffffff", "gotol pc-1", []string{"x: gotol x"}},
+	{"e500030000000000", "may_goto pc+3", nil},
+	{"1501030005000000", "if r1 == 0x5 goto pc+3", []string{"if r1 == 5 goto +3", "if r1==5 goto pc+3"}},
+	{"15010300ffffffff", "if r1 == 0xffffffff goto pc+3", []string{"if r1 == -1 goto pc+3"}},
+	{"16010300ffffffff", "if w1 == 0xffffffff goto pc+3", []string{"if w1 == 4294967295 goto pc+3"}},
+	{"6d21feff00000000", "if r1 s> r2 goto pc-2", nil},
+	{"4601030008000000", "if w1 & 0x8 goto pc+3", nil},
+	{"850000001a000000", "call bpf_skb_load_bytes#26", []string{"call 26", "call bpf_skb_load_bytes", "call bpf_skb_load_bytes # comment"}},
+	{"85000000e8030000", "call unknown#1000", []string{"call 1000"}},
+	{"8510000002000000", "call pc+2", []string{"call +2"}},
+	{"85200000e8030000", "call kernel-function#1000", nil},
+	{"85200100e8030000", "call kernel-function#1000[1]", nil},
+	{"9500000000000000", "exit", []string{"exit ; done"}},
+	{"8d01000000000000", "", nil}, // callx
+	{"0d01000000000000", "", nil}, // gotox
+}
+
 func TestText(t *testing.T) {
-	tests := []struct {
-		bytes string // little-endian, without blanks
-		text  string
-		also  []string
-	}{
-		{"bf16000000000000", "r6 = r1", []string{" r6=r1 ; comment", "r6 = r1 // comment", "r6\t=\tr1# comment", "12: (bf) r6 = r1", "x: y: r6 = r1"}},
-		{"b701000005000000", "r1 = 5", []string{"r1 = 0x5", "r1 = +5", "7: r1 = 5"}},
-		{"b7010000ffffffff", "r1 = -1", []string{"r1 = -0x1", "r1 = - 1"}},
-		{"b401000000000080", "w1 = -2147483648", []string{"w1 = 2147483648", "w1 = 0x80000000"}},
-		{"071a000008000000", "", nil}, // r10 += 8 with a source register
-		{"0f21000000000000", "r1 += r2", []string{"r1 +=r2"}},
-		{"1c21000000000000", "w1 -= w2", nil},
-		{"2701000007000000", "r1 *= 7", nil},
-		{"3701000007000000", "r1 /= 7", nil},
-		{"3701010007000000", "r1 s/= 7", nil},
-		{"3c21010000000000", "w1 s/= w2", nil},
-		{"9701000007000000", "r1 %= 7", nil},
-		{"9f21010000000000", "r1 s%= r2", nil},
-		{"4701000007000000", "r1 |= 7", nil},
-		{"5401000000ff0000", "w1 &= 65280", []string{"w1 &= 0xff00"}},
-		{"6701000020000000", "r1 <<= 32", nil},
-		{"7701000020000000", "r1 >>= 32", nil},
-		{"c701000020000000", "r1 s>>= 32", nil},
-		{"a701000007000000", "r1 ^= 7", nil},
-		{"8701000000000000", "r1 = -r1", []string{"r1 = - r1"}},
-		{"8401000000000000", "w1 = -w1", nil},
-		{"bf21080000000000", "r1 = (s8)r2", []string{"r1 = (s8) r2"}},
-		{"bf21200000000000", "r1 = (s32)r2", nil},
-		{"bc21100000000000", "w1 = (s16)w2", nil},
-		{"bc21200000000000", "", nil}, // a 32-bit move from 32 bits
-		{"d401000010000000", "r1 = le16 r1", nil},
-		{"dc01000020000000", "r1 = be32 r1", nil},
-		{"d701000040000000", "r1 = bswap64 r1", nil},
-		{"1801000005000000" + "0000000000000000", "r1 = 0x5 ll", []string{"r1 = 5 ll", "3: (18) r1 = 0x5"}},
-		{"1801000000000000" + "0000000001000000", "r1 = 0x100000000 ll", nil},
-		{"18010000ffffffff" + "00000000ffffffff", "r1 = 0xffffffffffffffff ll", []string{"r1 = -1 ll"}},
-		{"1811000005000000" + "0000000000000000", "r1 = map[fd:5]", nil},
-		{"1821000005000000" + "0000000008000000", "r1 = map[fd:5][0]+8", nil},
-		{"1821000005000000" + "0000000000000000", "r1 = map[fd:5][0]+0", []string{"r1 = map[fd:5][0]"}},
-		{"1831000007000000" + "0000000002000000", "r1 = btf[id:7 fd:2]", nil},
-		{"1841000007000000" + "0000000000000000", "r1 = subprog[+7]", nil},
-		{"1851000003000000" + "0000000000000000", "r1 = map[idx:3]", nil},
-		{"1861000003000000" + "0000000004000000", "r1 = map[idx:3][0]+4", nil},
-		{"6121040000000000", "r1 = *(u32 *)(r2 +4)", []string{"r1 = *(u32 *)(r2 + 4)", "r1 = *(u32*)(r2+4)", "w1 = *(u32 *)(r2 +4)"}},
-		{"71a1f8ff00000000", "r1 = *(u8 *)(r10 -8)", []string{"r1 = *(u8 *)(fp - 8)"}},
-		{"7921000000000000", "r1 = *(u64 *)(r2 +0)", []string{"r1 = *(u64 *)(r2)"}},
-		{"9121040000000000", "r1 = *(s8 *)(r2 +4)", nil},
-		{"631afcff00000000", "*(u32 *)(r10 -4) = r1", []string{"*(u32 *)(r10 -4) = w1"}},
-		{"7a0af8ffffffffff", "*(u64 *)(r10 -8) = -1", nil},
-		{"620afcffffffffff", "*(u32 *)(r10 -4) = -1", []string{"*(u32 *)(r10 -4) = 0xffffffff", "*(u32 *)(r10 -4) = 4294967295"}},
-		{"300000000e000000", "r0 = *(u8 *)skb[14]", []string{"r0 = *(u8 *)skb[0xe]"}},
-		{"2000000000f0ffff", "r0 = *(u32 *)skb[-4096]", []string{"r0 = *(u32 *)skb[0xfffff000]"}},
-		{"482000000e000000", "r0 = *(u16 *)skb[r2 + 14]", []string{"r0 = *(u16 *)skb[r2+14]"}},
-		{"48200000fcffffff", "r0 = *(u16 *)skb[r2 + -4]", []string{"r0 = *(u16 *)skb[r2 - 4]"}},
-		{"db21080000000000", "lock *(u64 *)(r1 +8) += r2", nil},
-		{"c321080040000000", "lock *(u32 *)(r1 +8) |= r2", []string{"lock *(u32 *)(r1 +8) |= w2"}},
-		{"db21080001000000", "r2 = atomic64_fetch_add((u64 *)(r1 +8), r2)", []string{"r2 = atomic_fetch_add((u64 *)(r1 + 8), r2)"}},
-		{"c3210800a1000000", "r2 = atomic_fetch_xor((u32 *)(r1 +8), r2)", []string{"w2 = atomic_fetch_xor((u32 *)(r1 + 8), w2)"}},
-		{"db210800e1000000", "r2 = atomic64_xchg((u64 *)(r1 +8), r2)", nil},
-		{"c3210800f1000000", "r0 = atomic_cmpxchg((u32 *)(r1 +8), r0, r2)", nil},
-		{"d321080000010000", "r1 = load_acquire((u8 *)(r2 +8))", nil},
-		{"cb21080010010000", "store_release((u16 *)(r1 +8), r2)", nil},
-		{"0500030000000000", "goto pc+3", []string{"goto +3"}},
-		{"06000000ffffffff", "gotol pc-1", []string{"x: gotol x"}},
-		{"e500030000000000", "may_goto pc+3", nil},
-		{"1501030005000000", "if r1 == 0x5 goto pc+3", []string{"if r1 == 5 goto +3", "if r1==5 goto pc+3"}},
-		{"15010300ffffffff", "if r1 == 0xffffffff goto pc+3", []string{"if r1 == -1 goto pc+3"}},
-		{"16010300ffffffff", "if w1 == 0xffffffff goto pc+3", []string{"if w1 == 4294967295 goto pc+3"}},
-		{"6d21feff00000000", "if r1 s> r2 goto pc-2", nil},
-		{"4601030008000000", "if w1 & 0x8 goto pc+3", nil},
-		{"850000001a000000", "call bpf_skb_load_bytes#26", []string{"call 26", "call bpf_skb_load_bytes", "call bpf_skb_load_bytes # comment"}},
-		{"85000000e8030000", "call unknown#1000", []string{"call 1000"}},
-		{"8510000002000000", "call pc+2", []string{"call +2"}},
-		{"85200000e8030000", "call kernel-function#1000", nil},
-		{"85200100e8030000", "call kernel-function#1000[1]", nil},
-		{"9500000000000000", "exit", []string{"exit ; done"}},
-		{"8d01000000000000", "", nil}, // callx
-		{"0d01000000000000", "", nil}, // gotox
-	}
-	for _, tt := range tests {
+	for _, tt := range instructionTexts {
 		raw := unhex(t, tt.bytes)
 		prog, err := ebpf.Decode(raw, binary.LittleEndian)
 		if err != nil {
@@ -221,6 +222,34 @@ func TestSyntaxErrors(t *testing.T) {
 		if syntax.Line != tt.line || syntax.Column != tt.column || !strings.Contains(syntax.Msg, tt.msg) {
 			t.Errorf("%.60q: %v; want line %d, column %d: …%s…", tt.text, err, tt.line, tt.column, tt.msg)
 		}
+	}
+}
+
+// TestCutText cuts every kind of instruction short at every place, and puts a
+// wrong character there: that is an error with the place, or a shorter
+// instruction, and no panic.
+func TestCutText(t *testing.T) {
+	rejected := 0
+	for _, tt := range instructionTexts {
+		for cut := range len(tt.text) {
+			for _, text := range []string{tt.text[:cut], tt.text[:cut] + "?" + tt.text[cut:], tt.text[:cut] + "w9" + tt.text[cut:]} {
+				prog, err := ebpf.Assemble(text)
+				var syntax *ebpf.SyntaxError
+				switch {
+				case err == nil:
+					if got := ebpf.Disassemble(prog); len(got) > 0 && strings.HasPrefix(got[0], "invalid") {
+						t.Errorf("%q assembles to %q", text, got)
+					}
+				case !errors.As(err, &syntax) || syntax.Line != 1 || syntax.Column < 1 || syntax.Column > len(text)+1:
+					t.Errorf("%q: %v", text, err)
+				default:
+					rejected++
+				}
+			}
+		}
+	}
+	if rejected < 1000 {
+		t.Errorf("only %d texts were refused", rejected)
 	}
 }
 
