@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -314,9 +315,13 @@ func TestPayOffsetLikeKernel(t *testing.T) {
 	if err := attachFilter(w.filtered, prog); err != nil {
 		t.Fatal(err)
 	}
-	different := map[int]int{}
+	frames := longStacks()
 	for range 20000 {
-		have, frame, meta := w.run(t, nil, programs.Frame(r))
+		frames = append(frames, programs.Frame(r))
+	}
+	different := map[int]int{}
+	for _, frame := range frames {
+		have, frame, meta := w.run(t, nil, frame)
 		ret, err := m.Run(frame, uint32(len(frame)), &meta)
 		if err != nil {
 			t.Fatal(err)
@@ -330,4 +335,21 @@ func TestPayOffsetLikeKernel(t *testing.T) {
 	if len(different) < 50 || different[1] > 10000 {
 		t.Errorf("dull frames: %v", different)
 	}
+}
+
+// longStacks has frames with more and more headers, up to and past where the
+// kernel gives up.
+func longStacks() [][]byte {
+	addresses := "\x02\x00\x00\x00\x00\x02\x02\x00\x00\x00\x00\x01"
+	ipv4 := "\x08\x00" + "\x45\x00\x01\x00\x00\x00\x00\x00\x40\x11\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02"
+	ipv6 := "\x86\xdd" + "\x60\x00\x00\x00\x01\x00"
+	tail := strings.Repeat("\x11", 400) // UDP, whatever is asked
+	var frames [][]byte
+	for n := range 20 {
+		frames = append(frames,
+			[]byte(addresses+strings.Repeat("\x81\x00\x00\x05", n)+ipv4+tail),
+			[]byte(addresses+ipv6+"\x3c\x40"+strings.Repeat("\x00", 32)+strings.Repeat("\x3c\x00\x01\x04\x00\x00\x00\x00", n)+tail),
+			[]byte(addresses+ipv6+"\x29\x40"+strings.Repeat("\x00", 32)+strings.Repeat(ipv6[2:]+"\x29\x40"+strings.Repeat("\x00", 32), n)+tail))
+	}
+	return frames
 }

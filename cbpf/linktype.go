@@ -25,12 +25,15 @@ const (
 	LinkLinuxSLL2 LinkType = 276 // Linux "cooked" capture v2, 20-byte header
 )
 
-// linkTypes names the link types as tcpdump -y and tcpdump -L do.
-var linkTypes = []struct {
+// A linkTypeName is one row of linkTypes.
+type linkTypeName struct {
 	value       LinkType
 	name        string
 	description string
-}{
+}
+
+// linkTypes names the link types as tcpdump -y and tcpdump -L do.
+var linkTypes = []linkTypeName{
 	{LinkEthernet, "EN10MB", "Ethernet"},
 	{LinkRaw, "RAW", "Raw IP"},
 	{LinkIPv4, "IPV4", "Raw IPv4"},
@@ -94,11 +97,5 @@ func (t LinkType) Description() string {
 }
 
 func (t LinkType) index() int {
-	return slices.IndexFunc(linkTypes, func(e struct {
-		value       LinkType
-		name        string
-		description string
-	}) bool {
-		return e.value == t
-	})
+	return slices.IndexFunc(linkTypes, func(e linkTypeName) bool { return e.value == t })
 }
