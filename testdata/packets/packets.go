@@ -7,7 +7,7 @@
 // number always give the same bytes, so that a failure is found again by its
 // number, and a capture file made from them can be compared byte by byte.
 //
-// Addresses come from a small pool (see [Hosts]), ports and VLAN ids likewise,
+// Addresses come from a small pool (see pool.go), ports and VLAN ids likewise,
 // so that a filter written with them matches some packets and not others.
 package packets
 

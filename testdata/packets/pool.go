@@ -5,7 +5,9 @@ import (
 	"net/netip"
 )
 
-// The pool: every address that a good packet carries is one of these.
+// The pool: every address that a good packet carries is one of these. Machines
+// lie in 10.0.0.0/8, 192.168.1.0/24, 172.16.0.0/12, 2001:db8::/32 and fe80::/10;
+// their Ethernet addresses are 02:00:00:00:00:01 and up.
 var (
 	hosts4 = addresses("10.0.0.1", "10.0.0.2", "10.1.2.3", "192.168.1.1", "192.168.1.10",
 		"192.168.1.77", "172.16.0.5", "172.31.255.254")
@@ -18,13 +20,6 @@ var (
 	vlans  = []uint16{1, 10, 100, 200, 4094}
 	labels = []uint32{0, 2, 16, 100, 1024, 100000, 1048575}
 )
-
-// Hosts returns the addresses of the pool that stand for single machines, IPv4
-// first. They lie in 10.0.0.0/8, 192.168.1.0/24, 172.16.0.0/12, 2001:db8::/32
-// and fe80::/10. The machines' Ethernet addresses are 02:00:00:00:00:01 and up.
-func Hosts() []netip.Addr {
-	return append(append([]netip.Addr(nil), hosts4...), hosts6...)
-}
 
 func addresses(text ...string) []netip.Addr {
 	out := make([]netip.Addr, len(text))

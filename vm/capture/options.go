@@ -79,9 +79,14 @@ func (o Options) Comments() []string {
 // was the zero value. Values longer than 65535 bytes are cut.
 func (o *Options) Add(code uint16, value []byte) {
 	value = value[:min(len(value), 0xffff)]
-	// The list of a packet that was read lies in the reader's buffer, with
-	// other bytes behind it: the capacity keeps append from writing there.
-	raw := o.raw[:len(o.raw):len(o.raw)]
+	n := 0 // where the list ends, which an end mark may follow
+	for _, v := range o.All() {
+		n += 4 + pad4(len(v))
+	}
+	// A packet's list lies in the reader's buffer, with other bytes behind
+	// it: the new one must not be written there.
+	raw := make([]byte, n, n+4+pad4(len(value)))
+	copy(raw, o.raw)
 	raw = appendOrder(o.bigEndian, raw, code, uint16(len(value)))
 	raw = append(raw, value...)
 	o.raw = append(raw, zero4[:pad4(len(value))-len(value)]...)

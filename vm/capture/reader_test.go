@@ -80,8 +80,7 @@ func sameLists(t *testing.T, what string, got, want []string) {
 }
 
 // throughTcpdump lets tcpdump read a file and write it again, and reads that
-// with gopacket: nothing of ours is involved. The first snapLen bytes of each
-// packet are compared, since libpcap cuts packets longer than the header says.
+// with gopacket: nothing of ours is involved.
 func throughTcpdump(t *testing.T, file string) (all []string, complaint string) {
 	t.Helper()
 	cmd := exec.Command(require.Command(t, "tcpdump"), "--time-stamp-precision=nano", "-r", file, "-w", "-")
@@ -104,8 +103,8 @@ func throughTcpdump(t *testing.T, file string) (all []string, complaint string) 
 	}
 }
 
-// TestAgainstTcpdump compares with libpcap on every pcap file, and on the
-// pcapng files with one link type and byte order: it reads no others.
+// TestAgainstTcpdump compares with libpcap on every pcap file. Of pcapng it reads
+// neither several link types nor several byte orders.
 func TestAgainstTcpdump(t *testing.T) {
 	for _, f := range captures.Files() {
 		if filepath.Ext(f.Name) != ".pcap" {

@@ -74,11 +74,15 @@ func (w *Writer) begin(i Interface, section Options) {
 }
 
 // AddInterface adds an interface to a pcapng capture and returns its number,
-// for packets to refer to. Its time resolution is the one in its options. A
-// pcap file has a single interface, so there it is an error.
+// for packets to refer to. Its time resolution is the one in its options. It is
+// an error in a pcap file, which has a single interface, and after
+// NewWriterLike, which takes over those of the reader.
 func (w *Writer) AddInterface(i Interface) (number int, err error) {
 	if w.format == Pcap {
 		return 0, errors.New("a pcap file has one interface: write pcapng")
+	}
+	if w.like != nil {
+		return 0, errors.New("the interfaces are those of the capture that is read")
 	}
 	if i.clock, err = clockOf(i.Options); err != nil {
 		return 0, err

@@ -100,9 +100,7 @@ func TestCopyIsIdentical(t *testing.T) {
 	}
 }
 
-// TestOthersReadWhatWeWrite gives written files to tcpdump, and pcapng with
-// several link types to capinfos, which checks every block.
-func TestOthersReadWhatWeWrite(t *testing.T) {
+func TestTcpdumpReadsWhatWeWrite(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"mixed.pcap", "ns.pcap", "big-endian.pcap", "modified.pcap", "null-big-endian.pcap"} {
 		data := committed(t, name)
@@ -240,10 +238,37 @@ func TestAddInterface(t *testing.T) {
 	if m := q.Metadata(); m.PacketType != 4 || m.IfIndex != 2 || !m.HasDevice {
 		t.Errorf("metadata %+v", m)
 	}
+	if _, err := capture.NewWriterLike(io.Discard, r).AddInterface(i); err == nil {
+		t.Error("an interface is added to those of a reader")
+	}
 	bad := capture.Interface{}
 	bad.Options.Add(capture.OptIfTsResol, []byte{20})
 	if _, err := w.AddInterface(bad); err == nil {
 		t.Error("a time resolution of 10^-20 is taken")
+	}
+}
+
+// TestAddOptionToReadPacket: an option goes before the end mark of the list that
+// was read, and leaves the reader's buffer alone.
+func TestAddOptionToReadPacket(t *testing.T) {
+	data := committed(t, "mixed.pcapng")
+	want, _, _ := readAll(bytes.NewReader(data))
+	r, err := capture.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range want {
+		p, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if summary(p.Time, int(p.WireLen), p.Data) != summaries(want[i : i+1])[0] {
+			t.Fatalf("packet %d is damaged", i+1)
+		}
+		p.Options.Add(capture.OptComment, []byte("seen"))
+		if c := p.Options.Comments(); !slices.Equal(c, append(w.Options.Comments(), "seen")) {
+			t.Fatalf("packet %d: comments %q", i+1, c)
+		}
 	}
 }
 
