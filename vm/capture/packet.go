@@ -58,7 +58,7 @@ func (p *Packet) CloneInto(buf []byte) (Packet, []byte) {
 // a pcapng file one for each interface description block.
 type Interface struct {
 	LinkType cbpf.LinkType
-	SnapLen  uint32  // most bytes captured of a packet, as the file says; 0 for no limit
+	SnapLen  uint32  // most bytes captured of a packet, as the file says; 0 for no limit. Not enforced
 	Options  Options // in pcapng only: name, time resolution, address, filter and more
 
 	clock    clock

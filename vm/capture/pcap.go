@@ -50,6 +50,13 @@ const (
 	smallerIsCaptured
 )
 
+func (o lengthOrder) sort(first, second uint32) (capLen, wireLen uint32) {
+	if o != capturedFirst && (o == wireFirst || first > second) {
+		return second, first
+	}
+	return first, second
+}
+
 // openPcap reads the file header: magic number, version, two unused fields,
 // snapshot length and link type.
 func (r *Reader) openPcap() error {

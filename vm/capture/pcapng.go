@@ -49,6 +49,22 @@ func isPacket(kind uint32) bool {
 	return kind == blockEnhanced || kind == blockSimple || kind == blockPacket
 }
 
+// blockBuffered looks for a whole packet block among the bytes read, over the
+// blocks before it; a new section, which may change the byte order, ends the look.
+func (r *Reader) blockBuffered() bool {
+	for b := r.rest; len(b) >= 12; {
+		kind, total := r.uint32(b), r.uint32(b[4:])
+		if kind == blockSection || total < 12 || uint64(total) > uint64(len(b)) {
+			return false
+		}
+		if isPacket(kind) {
+			return true
+		}
+		b = b[total:]
+	}
+	return false
+}
+
 // nextBlock reads blocks until one holds a packet.
 func (r *Reader) nextBlock() (*Packet, error) {
 	for r.err == nil {

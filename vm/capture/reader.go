@@ -106,9 +106,21 @@ func (r *Reader) ByteOrder() binary.ByteOrder { return byteOrder(r.bigEndian) }
 // more may appear as Next goes on. Callers must not change the slice.
 func (r *Reader) Interfaces() []Interface { return r.interfaces }
 
-// Buffered reports whether bytes have been read that Next has not delivered. If
-// not, Next will wait for the source, which may be a live one.
-func (r *Reader) Buffered() bool { return len(r.rest) > 0 }
+// Buffered reports whether Next would return without asking the source, which
+// may be a live one and let it wait. It is false also where that is not clear
+// without decoding more.
+func (r *Reader) Buffered() bool {
+	switch {
+	case r.err != nil || r.srcErr != nil:
+		return true
+	case r.headerLen == 0:
+		return r.blockBuffered()
+	case len(r.rest) < r.headerLen:
+		return false
+	}
+	capLen, _ := r.lengths.sort(r.uint32(r.rest[8:]), r.uint32(r.rest[12:]))
+	return capLen > r.limit || len(r.rest) >= r.headerLen+int(capLen)
+}
 
 // Next returns the next packet: [io.EOF] after the last one of a sound
 // capture, an [*Error] where it is damaged or ends early. The packet and its
@@ -127,9 +139,7 @@ func (r *Reader) Next() (*Packet, error) {
 		sec, fraction = bits.ReverseBytes32(sec), bits.ReverseBytes32(fraction)
 		capLen, wireLen = bits.ReverseBytes32(capLen), bits.ReverseBytes32(wireLen)
 	}
-	if r.lengths != capturedFirst && (r.lengths == wireFirst || capLen > wireLen) {
-		capLen, wireLen = wireLen, capLen
-	}
+	capLen, wireLen = r.lengths.sort(capLen, wireLen)
 	end := r.headerLen + int(capLen)
 	if capLen > r.limit || end > len(b) {
 		return r.growRecord(capLen)

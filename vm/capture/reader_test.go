@@ -208,6 +208,50 @@ func TestSlowInput(t *testing.T) {
 	}
 }
 
+// TestBuffered: the reader says before every packet whether it must ask for more
+// bytes, and is right.
+func TestBuffered(t *testing.T) {
+	for _, name := range []string{"mixed.pcap", "big-endian.pcap", "mixed.pcapng"} {
+		data := committed(t, name)
+		trickle := iotest.OneByteReader(bytes.NewReader(data[:4000]))
+		if yes, no := askBuffered(t, name, trickle); yes > 0 || no == 0 {
+			t.Errorf("%s, byte by byte: %d times buffered, %d times not", name, yes, no)
+		}
+		if yes, no := askBuffered(t, name, bytes.NewReader(data)); yes == 0 || no == 0 {
+			t.Errorf("%s: %d times buffered, %d times not", name, yes, no)
+		}
+	}
+}
+
+// askBuffered counts the answers, and checks each.
+func askBuffered(t *testing.T, name string, in io.Reader) (yes, no int) {
+	src := &countingReader{src: in}
+	r, err := capture.NewReader(src)
+	for err == nil {
+		before, buffered := src.calls, r.Buffered()
+		_, err = r.Next()
+		if buffered {
+			yes++
+		} else {
+			no++
+		}
+		if buffered == (src.calls > before) {
+			t.Fatalf("%s: after %d packets Buffered is %v, and Next makes %d calls", name, yes+no-1, buffered, src.calls-before)
+		}
+	}
+	return yes, no
+}
+
+type countingReader struct {
+	src   io.Reader
+	calls int
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	c.calls++
+	return c.src.Read(b)
+}
+
 func TestInputError(t *testing.T) {
 	broken := errors.New("the disk is on fire")
 	data := committed(t, "mixed.pcap")[:24+16+10]
