@@ -26,7 +26,8 @@
 // every one. The legacy loads (Abs) are what classic loads became. Packet
 // pointers (Direct) are the fastest, but the verifier wants to see that every
 // byte is there before it is read. Copying to the stack (LoadBytes) needs no
-// proof and reaches every part of a packet.
+// proof and reaches every part of a packet, at the price of a call; one call
+// copies all that is sure to be wanted.
 //
 // # How it is done
 //
@@ -40,8 +41,8 @@
 //   - prune.go, liveness.go: what cannot matter goes.
 //   - needs.go: how long a packet must be, at each point, to match at all. A
 //     load that fails means no match, so does a program that gets where it
-//     will fail. Hence one check may stand for all the loads that every match
-//     has to pass from there on, and never turns a match into something else.
+//     will fail. Hence one check, or one copy, may stand for all the loads that
+//     every match has to pass from there on, and never changes a verdict.
 //   - ranges.go: how large X can be; `ldxb 4*([14]&0xf)` gives 60 at most, so
 //     that no sum with it can wrap.
 //   - order.go: values that are only compared with constants stay in network

@@ -1,6 +1,9 @@
 package lift
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // needs says how long a packet must be, at some point of the program, for any
 // path from there to end in a match. A packet that is shorter will not match
@@ -11,13 +14,14 @@ type needs struct {
 	never bool  // no path ends in a match
 	fixed int64 // bytes from the start of the packet
 	viaX  int64 // bytes from offset X on, for the X of this point
+	low   int64 // the lowest offset from the start that any path reads
 }
 
 // findNeeds computes the needs at every block and load. A load raises the
 // need; where paths part, what both of them need is certain.
 func (g *graph) findNeeds() {
 	for _, b := range slices.Backward(g.blocks) {
-		n := needs{never: b == g.noMatch || len(b.succ) > 0}
+		n := needs{never: b == g.noMatch || len(b.succ) > 0, low: math.MaxInt64}
 		for _, s := range b.succ {
 			n = n.either(s.needs)
 		}
@@ -38,7 +42,7 @@ func (n needs) either(o needs) needs {
 	case o.never:
 		return n
 	}
-	return needs{fixed: min(n.fixed, o.fixed), viaX: min(n.viaX, o.viaX)}
+	return needs{fixed: min(n.fixed, o.fixed), viaX: min(n.viaX, o.viaX), low: min(n.low, o.low)}
 }
 
 // needed returns the need before an instruction with need n after it. An
@@ -48,6 +52,7 @@ func (in *insn) needed(n needs) needs {
 	case loadAbs, loadMSH:
 		if in.area == fromStart {
 			n.fixed = max(n.fixed, int64(in.k)+int64(in.loadSize()))
+			n.low = min(n.low, int64(in.k))
 		}
 	case loadInd:
 		if in.k <= reach {

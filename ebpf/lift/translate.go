@@ -72,7 +72,9 @@ func translate(g *graph, target *target) *Program {
 	case Direct:
 		t.access = &directAccess{translator: t}
 	case LoadBytes:
-		t.access = &loadBytesAccess{translator: t}
+		l := &loadBytesAccess{translator: t}
+		l.setPhase(g)
+		t.access = l
 	}
 	t.prologue(g.blocks[0])
 	for i, b := range g.blocks {
@@ -265,22 +267,27 @@ func (t *translator) relative(in *insn, dst ebpf.Register) {
 		header = abi.HdrStartMAC
 	}
 	t.emit(ebpf.Mov64(ebpf.R1, t.regs.ctx), ebpf.Mov64Imm(ebpf.R2, int32(in.k)))
-	t.copyBytes(in, dst, abi.SKBLoadBytesRelative, ebpf.Mov64Imm(ebpf.R5, header))
+	t.copyBytes(abi.SKBLoadBytesRelative, stackBytes, int64(in.loadSize()), ebpf.Mov64Imm(ebpf.R5, header))
+	t.take(in, dst, stackBytes)
 }
 
-// copyBytes ends a load by a helper that copies bytes to the stack; R1 and R2
-// are set already.
-func (t *translator) copyBytes(in *insn, dst ebpf.Register, helper int32, more ...ebpf.Instruction) {
+// copyBytes calls a helper that copies n bytes to the stack; R1 and R2, the
+// context and the offset, are set already.
+func (t *translator) copyBytes(helper int32, to int16, n int64, more ...ebpf.Instruction) {
 	t.emit(
 		ebpf.Mov64(ebpf.R3, ebpf.FP),
-		ebpf.ALU64Imm(ebpf.Add, ebpf.R3, stackBytes),
-		ebpf.Mov64Imm(ebpf.R4, int32(in.loadSize())),
+		ebpf.ALU64Imm(ebpf.Add, ebpf.R3, int32(to)),
+		ebpf.Mov64Imm(ebpf.R4, int32(n)),
 	)
 	t.emit(more...)
 	t.call(helper)
 	t.jump(ebpf.JumpIfImm(ebpf.Jne, ebpf.R0, 0, 0), t.noMatch)
+}
+
+// take loads what has been copied to the stack.
+func (t *translator) take(in *insn, dst ebpf.Register, from int16) {
 	if !in.dead {
-		t.emit(ebpf.Load(sizeOf(in.loadSize()), dst, ebpf.FP, stackBytes))
+		t.emit(ebpf.Load(sizeOf(in.loadSize()), dst, ebpf.FP, from))
 		t.swap(in, dst)
 	}
 }
