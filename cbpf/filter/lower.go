@@ -25,7 +25,7 @@ type lowerer struct {
 	opts   *Options
 	slots  int        // run-time offsets handed out so far
 	faults edges      // ways that reject whatever the rest of the filter says
-	at     Span       // the leaf being lowered
+	at     Span       // the part of the expression being lowered
 	origin origin.Set // the same as provenance
 	err    *Error     // the first refusal
 }
@@ -77,8 +77,7 @@ func (lw *lowerer) node(n Node, in edges, ls layers) (yes, no edges, out layers)
 		no, yes, ls = lw.node(n.X, in, ls)
 		return yes, no, ls
 	}
-	lw.at = n.Span()
-	lw.origin = origin.Of(lw.at.Start, lw.at.End)
+	lw.standFor(n.Span())
 	t, ls := lw.leaf(n, ls)
 	yes, no = t(in)
 	return yes, no, ls
@@ -116,6 +115,14 @@ func (lw *lowerer) leaf(n Node, ls layers) (test, layers) {
 	panic(fmt.Sprintf("filter: %T reached lowering", n))
 }
 
+// standFor says which part of the expression what is made from now on comes
+// from, and returns what undoes that.
+func (lw *lowerer) standFor(part Span) (undo func()) {
+	at, set := lw.at, lw.origin
+	lw.at, lw.origin = part, origin.Of(part.Start, part.End)
+	return func() { lw.at, lw.origin = at, set }
+}
+
 // refuse records that the filter cannot be compiled and returns a test that
 // stands in for the refused one.
 func (lw *lowerer) refuse(format string, args ...any) test {
@@ -125,5 +132,5 @@ func (lw *lowerer) refuse(format string, args ...any) test {
 	return never
 }
 
-// const32 is a constant of the current leaf.
+// const32 is a constant of the part being lowered.
 func (lw *lowerer) const32(k uint32) *ir.Value { return lw.f.Const(k, lw.origin) }

@@ -83,25 +83,33 @@ var indexed = map[Proto]indexBase{
 // its index: "ip[udp[4]]".
 func (lw *lowerer) indexHeaders(x *Index, l layer) []test {
 	inner := lw.headersOf(x.Off, l)
+	defer lw.standFor(x.At)()
+	part := func(t test) test { return lw.of(x.At, t) }
 	switch indexed[x.Proto] {
 	case fromLink:
 		return inner
 	case fromNetwork:
-		return append(inner, lw.abbrev(x.Proto, l))
+		return append(inner, part(lw.abbrev(x.Proto, l)))
 	case fromTransport4:
-		parts := append([]test{lw.linkType(l, etherIP)}, inner...)
-		return append(parts, lw.abbrev(x.Proto, l), lw.notLaterFragment(l))
+		parts := append([]test{part(lw.linkType(l, etherIP))}, inner...)
+		return append(parts, part(lw.abbrev(x.Proto, l)), part(lw.notLaterFragment(l)))
 	case fromTransport6:
-		return append(inner, lw.linkType(l, etherIP6), lw.equal(l.networkHeader(), 6, 1, ipProtoICMP6))
-	}
-	if x.Proto == ProtoRadio {
-		return []test{lw.refuse("%s packets have no radio header", l.link)}
+		return append(inner, part(lw.linkType(l, etherIP6)), part(lw.equal(l.networkHeader(), 6, 1, ipProtoICMP6)))
 	}
 	return []test{lw.refuse("this protocol's header cannot be indexed")}
 }
 
+// of makes a test stand for a part of the relation.
+func (lw *lowerer) of(part Span, t test) test {
+	return func(in edges) (yes, no edges) {
+		defer lw.standFor(part)()
+		return t(in)
+	}
+}
+
 // arith computes an expression.
 func (s *site) arith(a Arith, l layer) *ir.Value {
+	defer s.lw.standFor(a.Span())()
 	f, o := s.lw.f, s.lw.origin
 	switch a := a.(type) {
 	case *Number:
