@@ -81,7 +81,8 @@
 //     "geneve or …" and "not geneve and …" on packets that are not Geneve (here
 //     the unknown offsets are 0), and live after "vlan and geneve" and "vlan
 //     and pppoes". Live filters that have arithmetic before "vlan" use one word
-//     of scratch memory for two things in libpcap, and miss packets.
+//     of scratch memory for two things in libpcap, which then looks in the
+//     wrong place.
 //   - Live "inbound", "outbound" and "ifindex" ask for what they say also behind
 //     "pppoes" and "geneve", where libpcap asks for other metadata.
 //   - "byte N & V" and "byte N | V" are refused: libpcap never loads the byte.
