@@ -142,7 +142,7 @@ func (p *scratchPlan) wantAgain(v *ir.Value, place int) bool {
 // dominators are wanted only where expensive values are used twice.
 func (p *scratchPlan) dominators() *ir.DomTree {
 	if p.dom == nil {
-		p.dom = p.f.Dominators(p.order)
+		p.dom = p.f.Dominators()
 	}
 	return p.dom
 }

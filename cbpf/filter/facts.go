@@ -17,7 +17,8 @@ type facts struct {
 	ranges   []valueRange           // by value ID
 	behind   []uint32               // by value ID: so many bytes of the packet lie behind that address
 	done     []bool                 // by value ID: was evaluated
-	outcomes map[ir.Cond]bool       // of conditions
+	conds    []int32                // the number of a block's condition, by block ID
+	outcomes []outcome              // by number of a condition
 	choices  map[*ir.Value][]uint32 // a value is one of these
 	log      factLog
 }
@@ -33,7 +34,7 @@ type factLog struct {
 	ranges   []rangeBefore
 	behind   []behindBefore
 	done     []int
-	outcomes []ir.Cond
+	outcomes []int32
 	choices  []choicesBefore
 }
 
@@ -58,12 +59,35 @@ type mark struct {
 	ranges, behind, done, outcomes, choices int
 }
 
+// An outcome is what is known of a condition.
+type outcome uint8
+
+const (
+	undecided outcome = iota
+	alwaysFalse
+	alwaysTrue
+)
+
 func newFacts(f *ir.Func) *facts {
 	n := f.NumValues()
-	return &facts{
+	k := &facts{
 		f: f, ranges: make([]valueRange, n), behind: make([]uint32, n), done: make([]bool, n),
-		outcomes: make(map[ir.Cond]bool), choices: make(map[*ir.Value][]uint32),
+		conds: make([]int32, f.NumBlocks()), choices: make(map[*ir.Value][]uint32),
 	}
+	numbers := make(map[ir.Cond]int32)
+	for _, b := range f.Blocks {
+		if b.Kind != ir.If {
+			continue
+		}
+		number, ok := numbers[b.Cond]
+		if !ok {
+			number = int32(len(numbers))
+			numbers[b.Cond] = number
+		}
+		k.conds[b.ID] = number
+	}
+	k.outcomes = make([]outcome, len(numbers))
+	return k
 }
 
 func (k *facts) mark() mark {
@@ -87,7 +111,7 @@ func (k *facts) back(m mark) {
 		k.done[l.done[len(l.done)-1]] = false
 	}
 	for ; len(l.outcomes) > m.outcomes; l.outcomes = l.outcomes[:len(l.outcomes)-1] {
-		delete(k.outcomes, l.outcomes[len(l.outcomes)-1])
+		k.outcomes[l.outcomes[len(l.outcomes)-1]] = undecided
 	}
 	for ; len(l.choices) > m.choices; l.choices = l.choices[:len(l.choices)-1] {
 		last := l.choices[len(l.choices)-1]
@@ -133,16 +157,22 @@ func (k *facts) computed(v *ir.Value, depth int) (uint32, bool) {
 	return v.Op.Eval(x, y)
 }
 
-// decide returns the outcome of a condition, if it is known.
-func (k *facts) decide(c ir.Cond) (holds, ok bool) {
-	if holds, ok := k.outcomes[c]; ok {
-		return holds, true
+// decide returns the outcome of b's condition, if it is known.
+func (k *facts) decide(b *ir.Block) (outcome bool, ok bool) {
+	if o := k.outcomes[k.conds[b.ID]]; o != undecided {
+		return o == alwaysTrue, true
 	}
+	return decideByRange(b.Cond, k.rangeOf)
+}
+
+// decideByRange returns the outcome of a condition, if it follows from the
+// ranges of its operands.
+func decideByRange(c ir.Cond, rangeOf func(*ir.Value) (lo, hi uint32)) (outcome bool, ok bool) {
 	if c.X == c.Y && c.Op != ir.Set {
 		return c.Op != ir.Gt, true
 	}
-	xlo, xhi := k.rangeOf(c.X)
-	ylo, yhi := k.rangeOf(c.Y)
+	xlo, xhi := rangeOf(c.X)
+	ylo, yhi := rangeOf(c.Y)
 	switch c.Op {
 	case ir.Eq:
 		single := xlo == xhi && ylo == yhi && xlo == ylo
@@ -167,12 +197,17 @@ func possibleBits(lo, hi uint32) uint32 {
 	return uint32(uint64(1)<<bits.Len32(hi) - 1)
 }
 
-// assume learns the outcome of a condition.
-func (k *facts) assume(c ir.Cond, holds bool) {
-	if _, ok := k.outcomes[c]; !ok {
-		k.outcomes[c] = holds
-		k.log.outcomes = append(k.log.outcomes, c)
+// assume learns the outcome of b's condition.
+func (k *facts) assume(b *ir.Block, outcome bool) {
+	number := k.conds[b.ID]
+	if k.outcomes[number] == undecided {
+		k.outcomes[number] = alwaysFalse
+		if outcome {
+			k.outcomes[number] = alwaysTrue
+		}
+		k.log.outcomes = append(k.log.outcomes, number)
 	}
+	c := b.Cond
 	if c.Y.Op != ir.Const || c.X.Op == ir.Const {
 		return
 	}
@@ -181,7 +216,7 @@ func (k *facts) assume(c ir.Cond, holds bool) {
 	switch c.Op {
 	case ir.Eq:
 		switch {
-		case holds:
+		case outcome:
 			lo, hi = n, n
 		case n == lo && lo < hi:
 			lo++
@@ -189,19 +224,19 @@ func (k *facts) assume(c ir.Cond, holds bool) {
 			hi--
 		}
 	case ir.Gt:
-		if holds {
+		if outcome {
 			lo = max(lo, min(n, math.MaxUint32-1)+1)
 		} else {
 			hi = min(hi, n)
 		}
 	case ir.Ge:
-		if holds {
+		if outcome {
 			lo = max(lo, n)
 		} else {
 			hi = min(hi, max(n, 1)-1)
 		}
 	case ir.Set:
-		if holds {
+		if outcome {
 			lo = max(lo, n&-n)
 		}
 	}

@@ -331,7 +331,7 @@ func (g *graphMaker) fill() {
 		g.pool = append(g.pool, g.value(nil, g.depth))
 	}
 	order := g.f.ReversePostorder()
-	g.dom = g.f.Dominators(order)
+	g.dom = g.f.Dominators()
 	for _, b := range order {
 		if b.Kind == ir.Accept || b.Kind == ir.Reject {
 			continue

@@ -16,7 +16,7 @@ import (
 // does nothing either, whatever it evaluates.
 func fold(f *ir.Func) bool {
 	changed := false
-	none := newFacts(f)
+	decide := decideAlone(f)
 	order := f.ReversePostorder()
 	for _, b := range order {
 		b.Evals = slices.DeleteFunc(b.Evals, func(v *ir.Value) bool { return !v.CanFault() })
@@ -24,7 +24,7 @@ func fold(f *ir.Func) bool {
 			continue
 		}
 		changed = plainCond(f, b) || changed
-		if way, ok := onlyWay(b, none); ok {
+		if way, ok := onlyWay(b, decide); ok {
 			f.KeepOnly(b, way)
 			changed = true
 		}
@@ -42,16 +42,31 @@ func fold(f *ir.Func) bool {
 }
 
 // onlyWay returns the way out of an If that is always taken, if it is known.
-func onlyWay(b *ir.Block, known *facts) (way int, ok bool) {
-	t, f := ir.Edge{From: b, Index: 0}, ir.Edge{From: b, Index: 1}
-	if t.To() == f.To() && slices.Equal(t.PhiArgs(), f.PhiArgs()) {
-		return 0, true
+// decide tells of the condition alone.
+func onlyWay(b *ir.Block, decide func(*ir.Block) (outcome, ok bool)) (way int, ok bool) {
+	if b.Succs[0] == b.Succs[1] {
+		t, f := ir.Edge{From: b, Index: 0}, ir.Edge{From: b, Index: 1}
+		if slices.Equal(t.PhiArgs(), f.PhiArgs()) {
+			return 0, true
+		}
 	}
-	holds, ok := known.decide(b.Cond)
-	if holds {
+	outcome, ok := decide(b)
+	if outcome {
 		return 0, ok
 	}
 	return 1, ok
+}
+
+// decideAlone decides conditions that have the same outcome wherever they
+// stand.
+func decideAlone(f *ir.Func) func(b *ir.Block) (outcome, ok bool) {
+	bounds := func(v *ir.Value) (lo, hi uint32) {
+		if v.Op == ir.Const {
+			return v.Const, v.Const
+		}
+		return 0, f.MaxOf(v)
+	}
+	return func(b *ir.Block) (outcome, ok bool) { return decideByRange(b.Cond, bounds) }
 }
 
 // skipEmpty leads the edges into a block that only jumps to where it jumps.
@@ -90,8 +105,11 @@ func absorbRow(f *ir.Func, b *ir.Block) bool {
 		from = append(from, to.Origin)
 		f.Absorb(b)
 	}
+	if len(from) == 0 {
+		return false
+	}
 	b.Origin = ir.Unite(append(from, b.Origin))
-	return len(from) > 0
+	return true
 }
 
 // plainCond gives a condition its plainest form, which is also the one that

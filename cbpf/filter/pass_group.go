@@ -17,7 +17,7 @@ import (
 // packet as a fault would.
 func group(f *ir.Func) bool {
 	g := &grouper{threader: newThreader(f), calm: make([]bool, f.NumBlocks()), placed: make([]bool, f.NumBlocks())}
-	g.walk(f.Blocks[0], g.look)
+	g.walk(g.look)
 	changed := false
 	for _, b := range f.ReversePostorder() {
 		if b.Kind == ir.If && !g.placed[b.ID] {
@@ -47,7 +47,7 @@ func (g *grouper) look(b *ir.Block) {
 		g.known.evaluate(b.Cond.X)
 		g.known.evaluate(b.Cond.Y)
 	}
-	g.after[b.ID] = g.known.captured
+	g.nodes[b.ID].after = g.known.captured
 }
 
 // A moving is what moves from block to block.

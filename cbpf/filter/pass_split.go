@@ -34,7 +34,9 @@ func joinOf(b *ir.Block) (j join, ok bool) {
 		if e.From.Kind != ir.If || e.Index != 0 || c.Op != ir.Eq || c.X != j.v || c.Y.Op != ir.Const {
 			return j, false
 		}
-		j.numbers = append(j.numbers, c.Y.Const)
+	}
+	for _, e := range b.Preds {
+		j.numbers = append(j.numbers, e.From.Cond.Y.Const)
 	}
 	return j, true
 }
@@ -76,7 +78,7 @@ func (t *threader) detour(b *ir.Block) []ir.Edge {
 			break
 		}
 		t.budget--
-		t.skipped[b.ID] = min(t.skipped[b.ID], t.known.captured)
+		t.skip(b)
 		passed = append(passed, out)
 		b = out.To()
 	}

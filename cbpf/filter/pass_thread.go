@@ -17,7 +17,7 @@ import (
 // it would not have been led past it.
 func thread(f *ir.Func) bool {
 	t := newThreader(f)
-	t.walk(f.Blocks[0], t.visit)
+	t.walk(t.visit)
 	if t.changed {
 		f.RemoveUnreachable()
 	}
@@ -26,23 +26,22 @@ func thread(f *ir.Func) bool {
 
 type threader struct {
 	f       *ir.Func
+	order   []*ir.Block
 	known   *facts
-	first   []*ir.Block // by block ID: first child in the dominator tree
-	sibling []*ir.Block // by block ID: next child of the same parent
-	entry   []entryFact // by block ID
+	nodes   []threadNode // by block ID
 	joins   map[*ir.Block]join
-	after   []uint32 // by block ID: bytes captured at the end of the block
-	skipped []uint32 // by block ID: the least of after on edges that were led past the block
-	budget  int      // blocks that edges may still be led past
+	budget  int // blocks that edges may still be led past
 	changed bool
 }
 
-// An entryFact is the outcome of a condition by which a block is entered that
-// had one predecessor before the pass.
-type entryFact struct {
-	cond  ir.Cond
-	holds bool
-	known bool
+// A threadNode is what there is to a block beside the block.
+type threadNode struct {
+	child   int32     // place in the order of the first child in the dominator tree; 0 for none
+	sibling int32     // place of the next child of the same parent; 0 for none
+	parent  *ir.Block // in the dominator tree
+	entry   outcome   // of the parent's condition, if only the parent led to the block
+	after   uint32    // bytes captured at the end of the block
+	skipped uint32    // the least of after on edges that were led past the block
 }
 
 // stepsPerBlock bounds the work of thread to a multiple of the graph's size.
@@ -54,24 +53,25 @@ const (
 )
 
 func newThreader(f *ir.Func) *threader {
-	n := f.NumBlocks()
 	order := f.ReversePostorder()
 	t := &threader{
-		f: f, known: newFacts(f), joins: make(map[*ir.Block]join), budget: stepsPerBlock * len(order),
-		first: make([]*ir.Block, n), sibling: make([]*ir.Block, n), entry: make([]entryFact, n),
-		after: make([]uint32, n), skipped: make([]uint32, n),
+		f: f, order: order, known: newFacts(f), nodes: make([]threadNode, f.NumBlocks()),
+		joins: make(map[*ir.Block]join), budget: stepsPerBlock * len(order),
 	}
-	dom := f.Dominators(order)
-	for _, b := range slices.Backward(order[1:]) {
-		parent := dom.Idom(b)
-		t.sibling[b.ID], t.first[parent.ID] = t.first[parent.ID], b
+	dom := f.Dominators()
+	for i := len(order) - 1; i > 0; i-- {
+		b := order[i]
+		n := &t.nodes[b.ID]
+		n.parent = dom.Idom(b)
+		up := &t.nodes[n.parent.ID]
+		n.sibling, up.child = up.child, int32(i)
+		n.skipped = ^uint32(0)
 		if e := b.Preds[0]; len(b.Preds) == 1 && e.From.Kind == ir.If {
-			t.entry[b.ID] = entryFact{e.From.Cond, e.Index == 0, true}
+			n.entry = [...]outcome{alwaysTrue, alwaysFalse}[e.Index]
 		}
 		if j, ok := joinOf(b); ok {
 			t.joins[b] = j
 		}
-		t.skipped[b.ID] = ^uint32(0)
 	}
 	return t
 }
@@ -79,26 +79,31 @@ func newThreader(f *ir.Func) *threader {
 // walk visits the dominator tree from the root, children in reverse postorder.
 // So a block comes after all its predecessors: each is dominated by the
 // block's parent, through a child that comes no later.
-func (t *threader) walk(root *ir.Block, visit func(*ir.Block)) {
+func (t *threader) walk(visit func(*ir.Block)) {
 	type frame struct {
 		m     mark
-		child *ir.Block
+		child int32
 	}
 	m := t.known.mark()
-	visit(root)
-	stack := []frame{{m, t.first[root.ID]}}
+	visit(t.order[0])
+	stack := []frame{{m, t.nodes[t.order[0].ID].child}}
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
-		b := top.child
-		if b == nil {
+		if top.child == 0 {
 			t.known.back(top.m)
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		top.child = t.sibling[b.ID]
+		b := t.order[top.child]
+		n := &t.nodes[b.ID]
+		top.child = n.sibling
 		m := t.known.mark()
 		visit(b)
-		stack = append(stack, frame{m, t.first[b.ID]})
+		if n.child == 0 {
+			t.known.back(m)
+		} else {
+			stack = append(stack, frame{m, n.child})
+		}
 	}
 }
 
@@ -123,11 +128,11 @@ func (t *threader) visit(b *ir.Block) {
 		t.disconnect(b)
 		return
 	}
-	t.after[b.ID] = t.known.captured
+	t.nodes[b.ID].after = t.known.captured
 	for i := range b.Succs {
 		m := t.known.mark()
 		if b.Kind == ir.If {
-			t.known.assume(b.Cond, i == 0)
+			t.known.assume(b, i == 0)
 		}
 		t.edge(ir.Edge{From: b, Index: i})
 		t.known.back(m)
@@ -138,7 +143,7 @@ func (t *threader) onlyWay(b *ir.Block) (way int, ok bool) {
 	if b.Kind != ir.If {
 		return 0, false
 	}
-	return onlyWay(b, t.known)
+	return onlyWay(b, t.known.decide)
 }
 
 // disconnect takes the edges out of a block that is no longer reached.
@@ -152,13 +157,14 @@ func (t *threader) disconnect(b *ir.Block) {
 // enter learns what holds on all edges into b, those that were led past it
 // included.
 func (t *threader) enter(b *ir.Block) {
-	least := t.skipped[b.ID]
+	n := &t.nodes[b.ID]
+	least := n.skipped
 	for _, e := range b.Preds {
-		least = min(least, t.after[e.From.ID])
+		least = min(least, t.nodes[e.From.ID].after)
 	}
 	t.known.captured = max(t.known.captured, least)
-	if e := t.entry[b.ID]; e.known {
-		t.known.assume(e.cond, e.holds)
+	if n.entry != undecided && n.parent.Kind == ir.If {
+		t.known.assume(n.parent, n.entry == alwaysTrue)
 	}
 	if j, ok := t.joins[b]; ok {
 		t.known.choose(j.v, j.numbers)
@@ -204,7 +210,7 @@ func (t *threader) follow(e ir.Edge) way {
 		}
 		t.budget--
 		if w.end == w.at && t.harmless(b) {
-			t.skipped[b.ID] = min(t.skipped[b.ID], t.known.captured)
+			t.skip(b)
 			w.end = next
 		}
 		w.at = next
@@ -213,6 +219,12 @@ func (t *threader) follow(e ir.Edge) way {
 		w.end = w.at
 	}
 	return w
+}
+
+// skip notes that an edge is led past b.
+func (t *threader) skip(b *ir.Block) {
+	n := &t.nodes[b.ID]
+	n.skipped = min(n.skipped, t.known.captured)
 }
 
 // next returns the edge by which control leaves b, if that is known.

@@ -87,7 +87,7 @@ func (c *checker) order() error {
 			}
 		}
 	}
-	c.dom = c.f.Dominators(order)
+	c.dom = c.f.Dominators()
 	c.checked = make(map[*Value]*Block)
 	for _, b := range order {
 		if err := c.uses(b); err != nil {

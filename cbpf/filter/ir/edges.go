@@ -11,9 +11,16 @@ func (f *Func) NumBlocks() int { return f.nextBlock }
 
 // NewBlock adds a block that is not connected yet.
 func (f *Func) NewBlock(kind Kind) *Block {
-	b := &Block{ID: f.nextBlock, Kind: kind, Succs: make([]*Block, kind.ways())}
+	if len(f.slab) == 0 {
+		f.slab = make([]Block, min(max(len(f.Blocks), 8), 512))
+	}
+	b := &f.slab[0]
+	f.slab = f.slab[1:]
+	b.ID, b.Kind = f.nextBlock, kind
+	b.Succs, b.Preds = b.succs[:kind.ways()], b.pred[:0]
 	f.nextBlock++
 	f.Blocks = append(f.Blocks, b)
+	f.order = nil
 	return b
 }
 
@@ -54,6 +61,7 @@ func (f *Func) Connect(e Edge, to *Block, phiArgs ...*Value) {
 	if e.To() != nil || len(phiArgs) != len(to.Phis) {
 		panic("ir: Connect of a connected edge, or without an argument for each phi")
 	}
+	f.order = nil
 	e.From.Succs[e.Index] = to
 	e.From.at[e.Index] = len(to.Preds)
 	to.Preds = append(to.Preds, e)
@@ -66,6 +74,7 @@ func (f *Func) Connect(e Edge, to *Block, phiArgs ...*Value) {
 // Disconnect makes e lead nowhere. The last edge into its target takes its
 // place among the target's Preds.
 func (f *Func) Disconnect(e Edge) {
+	f.order = nil
 	to, i := e.To(), e.Pos()
 	last := len(to.Preds) - 1
 	moved := to.Preds[last]
@@ -107,6 +116,7 @@ func (f *Func) KeepOnly(b *Block, index int) {
 // SwapSuccs exchanges the two ways out of an If, whose condition the caller
 // inverts.
 func (f *Func) SwapSuccs(b *Block) {
+	f.order = nil
 	b.Succs[0].Preds[b.at[0]] = Edge{b, 1}
 	b.Succs[1].Preds[b.at[1]] = Edge{b, 0}
 	b.Succs[0], b.Succs[1] = b.Succs[1], b.Succs[0]
@@ -116,16 +126,17 @@ func (f *Func) SwapSuccs(b *Block) {
 // RemoveUnreachable removes the blocks that no way from the entry leads to,
 // save for the two returns, and puts the others into reverse postorder.
 func (f *Func) RemoveUnreachable() {
-	order := f.ReversePostorder()
+	order := slices.Clip(f.ReversePostorder())
 	seen := make([]bool, f.nextBlock)
 	for _, b := range order {
 		seen[b.ID] = true
 	}
+	blocks := order
 	for _, b := range f.Blocks {
 		switch {
 		case seen[b.ID]:
 		case b.Kind == Accept || b.Kind == Reject:
-			order = append(order, b)
+			blocks = append(blocks, b)
 		default:
 			for i, to := range b.Succs {
 				if to != nil {
@@ -134,7 +145,7 @@ func (f *Func) RemoveUnreachable() {
 			}
 		}
 	}
-	f.Blocks = order
+	f.Blocks, f.order = blocks, order
 }
 
 // Absorb appends the block that b jumps to, which has no other predecessor and
@@ -142,7 +153,8 @@ func (f *Func) RemoveUnreachable() {
 func (f *Func) Absorb(b *Block) {
 	c := b.Succs[0]
 	f.Disconnect(Edge{b, 0})
-	b.Kind, b.Cond, b.Succs, b.at = c.Kind, c.Cond, c.Succs, c.at
+	b.Kind, b.Cond, b.at = c.Kind, c.Cond, c.at
+	b.Succs = append(b.Succs[:0], c.Succs...)
 	b.Evals = append(b.Evals, c.Evals...)
 	for i, to := range b.Succs {
 		to.Preds[b.at[i]] = Edge{b, i}

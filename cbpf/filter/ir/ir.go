@@ -42,6 +42,8 @@ type Func struct {
 	nextBlock int
 	nextValue int
 	values    map[key]*Value
+	order     []*Block // what ReversePostorder returned last, nil if edges have changed since
+	slab      []Block  // memory for blocks to come
 }
 
 // A Block evaluates some values and then branches or returns.
@@ -55,7 +57,9 @@ type Block struct {
 	Preds  []Edge     // all edges into the block; kept up to date by the methods of Func
 	Origin origin.Set // the part of the expression that the branch stands for
 
-	at [2]int // Succs[i].Preds[at[i]] is the edge out of Succs[i]
+	at    [2]int    // Succs[i] has the edge at Preds[at[i]]
+	succs [2]*Block // memory of Succs
+	pred  [1]Edge   // memory of the first of Preds
 }
 
 // An Edge is one way out of a block: From.Succs[Index].

@@ -207,7 +207,7 @@ func TestDominators(t *testing.T) {
 	for seed := range uint64(50) {
 		f := ladder(seed)
 		order := f.ReversePostorder()
-		tree := f.Dominators(order)
+		tree := f.Dominators()
 		for _, a := range order {
 			reached := reachWithout(f, a)
 			for _, b := range order {

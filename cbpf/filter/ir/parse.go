@@ -71,12 +71,12 @@ func (p *parser) declare(l line) error {
 		if err != nil || p.blocks[name] != nil {
 			return fmt.Errorf("%q is not a new block", name)
 		}
-		p.b = &Block{ID: id}
+		p.b = p.f.NewBlock(Reject)
+		p.b.ID = id
 		p.blocks[name] = p.b
-		p.f.Blocks = append(p.f.Blocks, p.b)
 		p.f.nextBlock = max(p.f.nextBlock, id+1)
 	case isEnding && p.b != nil:
-		p.b.Kind, p.b.Succs = kind, make([]*Block, kind.ways())
+		p.b.Kind, p.b.Succs = kind, p.b.succs[:kind.ways()]
 		return p.origin(l.origin)
 	}
 	return nil
