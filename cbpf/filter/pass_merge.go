@@ -11,9 +11,15 @@ import (
 // blocks. Going through the graph from its end, it meets the successors of a
 // block first, so one sweep finds equal ways of any length.
 func merge(f *ir.Func) bool {
-	m := &merger{f: f, byKey: make(map[blockKey]*ir.Block), byEvals: make(map[string]int), from: make(map[*ir.Block][]origin.Set)}
-	for _, b := range slices.Backward(f.ReversePostorder()) {
-		m.block(b)
+	m := &merger{f: f, conds: make(map[ir.Cond]int), byKey: make(map[blockKey]*ir.Block), byEvals: make(map[string]int), from: make(map[*ir.Block][]origin.Set)}
+	order := f.ReversePostorder()
+	for _, b := range order {
+		m.conds[b.Cond]++
+	}
+	for _, b := range slices.Backward(order) {
+		if m.conds[b.Cond] > 1 {
+			m.block(b)
+		}
 	}
 	for b, sets := range m.from {
 		b.Origin = ir.Unite(append(sets, b.Origin))
@@ -26,6 +32,7 @@ func merge(f *ir.Func) bool {
 
 type merger struct {
 	f       *ir.Func
+	conds   map[ir.Cond]int // how many blocks have the condition
 	byKey   map[blockKey]*ir.Block
 	byEvals map[string]int // numbers lists of values
 	from    map[*ir.Block][]origin.Set
