@@ -112,7 +112,7 @@
 //
 // instruction.go has the names of all fields, opcodes.go which opcodes exist
 // and which fields they use, validate.go the rules, encode.go the bytes,
-// disassemble.go the text, scan.go, assemble.go, operands.go and references.go
-// the way back, and the format files everything else that programs are
-// written as.
+// disassemble.go the text, scan.go, assemble.go, operands.go, atomics.go and
+// references.go the way back, and the format files everything else that
+// programs are written as.
 package ebpf

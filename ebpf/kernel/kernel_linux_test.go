@@ -98,6 +98,18 @@ func TestInfo(t *testing.T) {
 	}
 }
 
+func TestLoadVerbose(t *testing.T) {
+	available(t)
+	p, log, err := kernel.LoadVerbose("verbose", abi.SchedCLS, assemble(t, returnLen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if all := strings.Join(log, "\n"); !strings.Contains(all, "0: (61) r0 = *(u32 *)(r1 +0)") || !strings.Contains(all, "processed 2 insns") {
+		t.Errorf("the log is\n%s", all)
+	}
+}
+
 func TestVerifierError(t *testing.T) {
 	available(t)
 	_, err := kernel.Load("bad name!", abi.XDP, assemble(t, "r0 = 0\nr0 = *(u64 *)(r1 +0)\nexit"))
