@@ -11,20 +11,20 @@ import (
 // unexpected refuses the next token, in whose place one of expected could
 // stand, or, if none is given, what p.want allows.
 func (p *parser) unexpected(expected ...string) error {
-	if len(expected) == 0 {
-		expected = p.want.expected()
+	if len(expected) > 0 {
+		return p.syntaxError(nil, expected, nil)
 	}
-	return p.syntaxError(nil, expected)
+	return p.syntaxError(nil, p.want.expected(), slips)
 }
 
 // unexpectedAfter refuses the next token, which cannot follow v.
 func (p *parser) unexpectedAfter(v *value) error {
-	return p.syntaxError(v, p.following(v))
+	return p.syntaxError(v, p.following(v), slips)
 }
 
 // syntaxError refuses the next token, which follows v or, if v is nil, stands
-// where an operand should begin.
-func (p *parser) syntaxError(v *value, expected []string) error {
+// where an operand should begin. The hint is the first that a slip gives.
+func (p *parser) syntaxError(v *value, expected []string, slips []slip) error {
 	t := p.tok
 	if t.kind == tokBad {
 		return p.scan.err
@@ -39,7 +39,7 @@ func (p *parser) syntaxError(v *value, expected []string) error {
 	switch {
 	case t.kind == tokEOF && v != nil && open != nil:
 		e.Msg = fmt.Sprintf("%q is missing", closing(open))
-		e.Hint = fmt.Sprintf("nothing closes the parenthesis of column %d", p.column(open.at))
+		e.Hint = fmt.Sprintf("nothing closes the %q of column %d", opening(open), p.column(open))
 	case t.kind == tokEOF:
 		e.Msg = "unexpected end of the expression"
 	case t.kind == ')' && v != nil && open == nil:
@@ -60,6 +60,14 @@ func (p *parser) bareID(id ID) error {
 	return e
 }
 
+// opening and closing are the parenthesis that is open and its counterpart.
+func opening(open *frame) string {
+	if open.kind == frameIndex {
+		return "["
+	}
+	return "("
+}
+
 func closing(open *frame) string {
 	if open.kind == frameIndex {
 		return "]"
@@ -67,8 +75,10 @@ func closing(open *frame) string {
 	return ")"
 }
 
-// column is the column at which a part of the expression starts.
-func (p *parser) column(at Span) int { return utf8.RuneCountInString(p.scan.src[:at.Start]) + 1 }
+// column is the column of the parenthesis that is open.
+func (p *parser) column(open *frame) int {
+	return utf8.RuneCountInString(p.scan.src[:open.at.End-1]) + 1
+}
 
 // source is the text of a part of the expression.
 func (p *parser) source(at Span) string { return p.scan.src[at.Start:at.End] }

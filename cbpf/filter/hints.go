@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
+// A slip recognises one kind of mistake and says what to write instead.
+type slip = func(p *parser, v *value) string
+
 // slips recognise what people write instead of the language, the surest
 // first. Each looks at the next token, those around it and the operand before
 // it, and returns "" if it has nothing to say.
-var slips = []func(p *parser, v *value) string{
-	displaySlip, caseSlip, minusSlip, keywordSlip, comparisonSlip, rangeSlip,
+var slips = []slip{
+	displaySlip, caseSlip, minusSlip, orderSlip, keywordSlip, comparisonSlip, rangeSlip,
 	bitOperatorSlip, predicateSlip, addressSlip, wordSlip, missingOperatorSlip,
 }
 
@@ -52,17 +55,20 @@ func displaySlip(p *parser, _ *value) string {
 		field := strings.ToLower(t.text)
 		proto, _, dotted := strings.Cut(field, ".")
 		here, known := displayFields[field]
-		if t.kind != tokName || !dotted || !known && keywords[proto].kind != tokProto {
-			continue
+		_, noService := builtin().Service(proto)
+		compared := scanner{src: p.scan.src, pos: t.at.End}
+		switch {
+		case t.kind != tokName || !dotted:
+		case known:
+			return displayHint + "says \"" + strings.TrimSpace(here+" "+p.displayValue(t, here)) + "\""
+		case keywords[proto].kind == tokProto, noService == nil && isRelOp(compared.next().kind):
+			return displayHint + "has no such fields, but it can compare bytes, as in tcp[13] = 2"
 		}
-		const what = "this looks like Wireshark's display filter syntax; a capture filter "
-		if !known {
-			return what + "has no such fields, but it can compare bytes, as in " + proto + "[0] = 1"
-		}
-		return what + "says \"" + strings.TrimSpace(here+" "+p.displayValue(t, here)) + "\""
 	}
 	return ""
 }
+
+const displayHint = "this looks like Wireshark's display filter syntax; a capture filter "
 
 // displayValue is the value that the display field t is compared with, or "…".
 func (p *parser) displayValue(t token, here string) string {
@@ -101,6 +107,25 @@ func minusSlip(p *parser, v *value) string {
 		return ""
 	}
 	return fmt.Sprintf("%q is one word; to subtract, put blanks around the minus: %s - %s", p.tok.text, left, right)
+}
+
+// orderSlip sees qualifiers in the wrong order: src tcp port 80, and more
+// parentheses than libpcap's grammar has for ids.
+func orderSlip(p *parser, v *value) string {
+	q, next := p.quals, p.after().kind
+	switch {
+	case v != nil || q == nil:
+		return ""
+	case p.want == 0:
+		return "one pair of parentheses is enough around the first of a list"
+	case p.want&(wantTerm|atID) != atID:
+		return ""
+	case p.tok.kind == tokDir && q.Type != TypeNone:
+		return fmt.Sprintf("the direction goes before %q", q.Type)
+	case p.tok.kind == tokProto && q.Proto == ProtoNone && (q.Type == TypePort || q.Type == TypePortRange || next == tokType || next == tokDir):
+		return "the protocol goes first: " + write("%s …", words(p.tok.text, q.Dir.String(), q.Type.String()))
+	}
+	return ""
 }
 
 // keywordSlip sees a keyword where an id should be: ip proto udp.
@@ -149,7 +174,7 @@ func rangeSlip(p *parser, v *value) string {
 		return write("net %d.0.0.0 mask …", before.value)
 	case v == nil || v.class == classArith || n.kind != tokNumber:
 		return ""
-	case p.tok.kind == ':' && before.kind == tokNumber && p.quals != nil && (p.quals.Type == TypePort || p.quals.Type == TypePortRange):
+	case (p.tok.kind == ':' || p.tok.kind == '-') && before.kind == tokNumber && p.quals != nil && (p.quals.Type == TypePort || p.quals.Type == TypePortRange):
 		return write("%s %d-%d", words(p.quals.Proto.String(), p.quals.Dir.String(), "portrange"), before.value, n.value)
 	case p.tok.kind == ':' && (before.kind == tokIPv4 || before.kind == tokIPv6):
 		return write("host %s and port %d", p.source(before.at), n.value)
@@ -269,6 +294,8 @@ func missingOperatorSlip(p *parser, v *value) string {
 	switch k := p.tok.kind; {
 	case k == tokName && nearKeyword(p.tok.text) != "":
 		return "did you mean \"" + nearKeyword(p.tok.text) + "\"?"
+	case p.last[1].kind == tokName && nearKeyword(p.last[1].text) != "":
+		return fmt.Sprintf("%q is taken for a name; did you mean %q?", p.last[1].text, nearKeyword(p.last[1].text))
 	case isID(k) || k == tokNumber:
 		return fmt.Sprintf("\"and\" or \"or\" is missing: \"… %s or %s\"", excerptOf(p.source(p.last[1].at)), excerptOf(p.source(p.tok.at)))
 	case k == '(' || k == '!' || k == tokProto || k == tokDir || k == tokType || k == tokUndirected || k >= tokCast && k < tokBad:

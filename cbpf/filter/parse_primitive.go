@@ -74,8 +74,8 @@ func (p *parser) afterProto(t token) (v value, complete bool, err error) {
 	proto := Proto(t.value)
 	switch {
 	case p.tok.kind == '[':
-		p.advance()
-		err = p.push(frame{kind: frameIndex, want: p.want, proto: proto, at: t.at})
+		at := Span{Start: t.at.Start, End: p.advance().at.End}
+		err = p.push(frame{kind: frameIndex, want: p.want, proto: proto, at: at})
 		p.want = atArith
 		return v, false, err
 	case p.want&wantTerm == 0:
@@ -127,7 +127,7 @@ func (p *parser) direction(q *Qualifiers) error {
 	if p.tok.kind != tokDir || Dir(p.tok.value) != other {
 		err := p.unexpected("\"" + other.String() + "\"")
 		if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" {
-			e.Hint = write("%v %s %v", q.Dir, op.text, other)
+			e.Hint = write("%v %s %v …", q.Dir, op.text, other)
 		}
 		return err
 	}

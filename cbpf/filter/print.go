@@ -230,6 +230,9 @@ func (n Net) text() string {
 	case n.Mask[0] == all:
 		return "host " + addr4(n.Addr[0]).String()
 	}
+	if length := bits.LeadingZeros32(^n.Mask[0]); n.Mask[0] == ^(all >> length) {
+		return fmt.Sprintf("net %v/%d", addr4(n.Addr[0]), length)
+	}
 	return fmt.Sprintf("net %v mask %v", addr4(n.Addr[0]), addr4(n.Mask[0]))
 }
 

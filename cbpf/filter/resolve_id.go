@@ -41,7 +41,9 @@ func (r resolution) host(p *Primitive) (Test, error) {
 
 func macNeedsEther(p *Primitive) error {
 	e := errorAt(p.ID.At, "a MAC address needs \"ether host\", \"ether src\" or \"ether dst\" before it")
-	e.Hint = write("ether host %s", p.ID)
+	if p.ID.Kind == IDMAC {
+		e.Hint = write("ether host %s", p.ID)
+	}
 	return e
 }
 

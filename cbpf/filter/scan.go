@@ -85,11 +85,16 @@ func (s *scanner) badCharacter(rest string) token {
 		return s.bad(n, "names and addresses are written without quotes; quote the whole expression for the shell", "unexpected character %q", r)
 	case r == ',' || r == ';':
 		return s.bad(n, "lists are joined by \"or\": port 80 or 443", "unexpected character %q", r)
+	case signs[r] != "":
+		return s.bad(n, "that is written \""+signs[r]+"\"", "unexpected character %q", r)
 	case unicode.In(r, unicode.Pd, unicode.Zs):
 		return s.bad(n, "this is not the plain ASCII character; was the expression copied from a formatted text?", "unexpected character %q", r)
 	}
 	return s.bad(n, "", "unexpected character %q", r)
 }
+
+// signs are characters that people write for those of the language.
+var signs = map[rune]string{'≠': "!=", '≤': "<=", '≥': ">=", '×': "*", '÷': "/", '¬': "not", '∧': "and", '∨': "or", '−': "-"}
 
 // scanWord scans what starts with a letter, a digit or "::". A keyword has
 // the form of a name, so it needs no match of its own.
@@ -114,12 +119,12 @@ func (s *scanner) scanWord(rest string) token {
 	switch k {
 	case tokBad:
 		return s.bad(best, "a MAC address has six bytes, an IPv6 address eight groups or one \"::\"",
-			"%q is neither a MAC nor an IPv6 address", rest[:best])
+			"%q is neither a MAC nor an IPv6 address", excerptOf(rest[:best]))
 	case tokNumber:
 		return s.scanNumber(rest[:best])
 	case tokIPv6:
 		if _, err := netip.ParseAddr(rest[:best]); err != nil {
-			return s.bad(best, "", "%q is not an IPv6 address", rest[:best])
+			return s.bad(best, "", "%q is not an IPv6 address", excerptOf(rest[:best]))
 		}
 	}
 	return s.take(k, best)
