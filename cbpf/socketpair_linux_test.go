@@ -28,6 +28,9 @@ func newSocketPair(t testing.TB) *socketPair {
 		require.Skip(t, "needs a UNIX socket pair: %v", err)
 	}
 	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	if err := attachFilter(fds[1], ret(1)); err != nil {
+		require.Skip(t, "needs SO_ATTACH_FILTER: %v", err)
+	}
 	return &socketPair{fds[0], fds[1], make([]byte, 1<<17)}
 }
 
