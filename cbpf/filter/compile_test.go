@@ -80,7 +80,7 @@ func TestRefusals(t *testing.T) {
 		{cbpf.LinkRaw, "ip and mpls", 8, "MPLS"},
 		{cbpf.LinkEthernet, "mpls and arp", 10, "MPLS"},
 		{cbpf.LinkEthernet, "mpls and vlan", 10, "MPLS"},
-		{cbpf.LinkEthernet, "mpls and 1 + arp[0] = 1", 10, "MPLS"},
+		{cbpf.LinkEthernet, "mpls and 1 + arp[0] = 1", 14, "MPLS"},
 		{cbpf.LinkEthernet, "pppoes and vlan", 12, "VLAN"},
 		{cbpf.LinkEthernet, "pppoes and ether host 02:00:00:00:00:01", 12, "PPP"},
 		{cbpf.LinkEthernet, "inbound", 1, "kernel"},
