@@ -120,8 +120,8 @@ func (g *generator) noise() Packet {
 	return whole(b)
 }
 
-// compose builds a packet from random headers. Every layer has its right
-// length and checksum.
+// compose builds a packet from random headers. Lengths are right, and checksums
+// up to those of TCP, UDP, SCTP and ICMP; other payloads are zeros.
 func (g *generator) compose() []byte {
 	etherType, data := g.network(1)
 	if g.lt == cbpf.LinkEthernet {
