@@ -160,10 +160,11 @@ func (d *directAccess) point(in *insn) {
 		d.emit(ebpf.Mov64(p, x))
 	} else {
 		d.facts.p = pointer{set: true, base: in.k, limit: reachIndirect}
-		d.emit(ebpf.Mov32(p, x))
-		if in.k != 0 {
-			d.emit(ebpf.ALU32Imm(ebpf.Add, p, int32(in.k)))
-		}
+		// Not p = x; p += k: the verifier of recent kernels then remembers
+		// p as x and a distance, which it later takes for the offset of a
+		// pointer and refuses from 2^29 on ("pkt pointer offset … is not
+		// allowed").
+		d.emit(ebpf.Mov32Imm(p, int32(in.k)), ebpf.ALU32(ebpf.Add, p, x))
 		d.jump(ebpf.JumpIfImm(ebpf.Jgt, p, reachIndirect, 0), d.noMatch)
 	}
 	d.emit(ebpf.ALU64(ebpf.Add, p, d.regs.data))

@@ -23,7 +23,6 @@ type block struct {
 	orderA *orderNode // the value of A on entry
 	x, a   uint32     // upper bounds on entry
 	pos    int        // slot where the block's code starts
-	placed bool
 }
 
 // A returns is the end of a program: "return value" or "return A".

@@ -79,7 +79,7 @@ func TestKernelRandom(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.String(), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, 7))
-			for i, prog := range randomPrograms(v.hook, 1, v.thorough(2000, 400)) {
+			for i, prog := range randomPrograms(1, v.thorough(2000, 400), extensionsOf(v.hook)) {
 				returns := lengths
 				if i%2 == 0 || v.hook == abi.HookCGroupSKB {
 					returns = nil
@@ -91,16 +91,62 @@ func TestKernelRandom(t *testing.T) {
 	}
 }
 
-// TestKernelLong has the verifier walk through programs of the greatest length.
+// TestKernelLong has the verifier walk through programs of the greatest
+// length. Of legacy loads few are tried: the kernel takes seconds to replace
+// thousands of them.
 func TestKernelLong(t *testing.T) {
 	needKernel(t)
 	for name, prog := range longPrograms() {
 		for _, v := range variants() {
-			if v.thorough(1, 0) == 0 && v.hook != abi.HookTC || name == "loads by header" && v.hook == abi.HookXDP {
+			if v.access == lift.Abs && name != "comparisons" || name == "loads by header" && v.hook == abi.HookXDP {
 				continue
 			}
 			compareInKernel(t, v, name, prog, nil, [][]byte{make([]byte, 60)})
 		}
+	}
+}
+
+// TestKernelCalls has helper calls between packet loads. What they return is
+// not known and does not matter.
+func TestKernelCalls(t *testing.T) {
+	needKernel(t)
+	prog := mustParse(t, `
+		ldh [12]
+		st M[0]
+		ld rand
+		and #0
+		st M[1]
+		ld cpu
+		ldxb 4*([14] & 0xf)
+		ldh [x + 14]
+		add x
+		st M[2]
+		ld rand
+		ld M[2]
+		ldx M[1]
+		add x
+		ldx M[0]
+		add x
+		jgt #20000, t, f
+		t: ret #1
+		f: ret #0`)
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, v := range variants() {
+		var data [][]byte
+		for range 50 {
+			data = append(data, programs.Packet(r))
+		}
+		compareInKernel(t, v, "calls", prog, nil, data)
+	}
+}
+
+// TestKernelFarOffset has an offset that made the verifier take the distance
+// between two numbers for the offset of a pointer.
+func TestKernelFarOffset(t *testing.T) {
+	needKernel(t)
+	prog := mustParse(t, "ldx len\n ldb [x + 0xba70dbae]\n ldb [x + 0xbfffffff]\n ret #1")
+	for _, v := range variants() {
+		compareInKernel(t, v, "far offset", prog, nil, [][]byte{make([]byte, 60)})
 	}
 }
 

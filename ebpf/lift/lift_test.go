@@ -50,21 +50,20 @@ func mustParse(t testing.TB, text string) []bpf.RawInstruction {
 // instructions behind each.
 func TestGolden(t *testing.T) {
 	for _, tt := range []struct {
-		filter string
+		file, filter string
 		variant
 	}{
-		{"tcp port 80", variant{abi.HookXDP, lift.Direct}},
-		{"tcp port 80", variant{abi.HookTC, lift.Direct}},
-		{"tcp port 80", variant{abi.HookTC, lift.Abs}},
-		{"tcp port 80", variant{abi.HookSocket, lift.Abs}},
-		{"tcp port 80", variant{abi.HookXDP, lift.LoadBytes}},
-		{"portrange 1000-2000", variant{abi.HookXDP, lift.Direct}},
-		{"-O ip[0]+ip[1]+ip[2]*ip[3]==len", variant{abi.HookTC, lift.Direct}},
+		{"port-xdp", "tcp port 80", variant{abi.HookXDP, lift.Direct}},
+		{"port-xdp-load-bytes", "tcp port 80", variant{abi.HookXDP, lift.LoadBytes}},
+		{"port-tc", "tcp port 80", variant{abi.HookTC, lift.Direct}},
+		{"port-tc-abs", "tcp port 80", variant{abi.HookTC, lift.Abs}},
+		{"port-socket", "tcp port 80", variant{abi.HookSocket, lift.Abs}},
+		{"portrange-xdp", "portrange 1000-2000", variant{abi.HookXDP, lift.Direct}},
+		{"arithmetic-tc", "-O ip[0]+ip[1]+ip[2]*ip[3]==len", variant{abi.HookTC, lift.Direct}},
 	} {
 		prog := findFilter(t, tt.filter)
 		p := mustLift(t, prog, lift.Options{Hook: tt.hook, Access: tt.access})
-		name := strings.NewReplacer(" ", "_", "*", "").Replace(tt.filter + " " + tt.variant.String())
-		golden := filepath.Join("testdata", "golden", name+".txt")
+		golden := filepath.Join("testdata", "golden", tt.file+".txt")
 		got := listing(prog, p)
 		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {

@@ -57,7 +57,7 @@ type translator struct {
 // uses says what a program needs at run time.
 type uses struct {
 	packet bool // loads from the start of the packet
-	ctx    bool // the context after the prologue
+	ctx    bool // the context, beside what packet loads do with it
 	calls  bool // helper calls or legacy loads
 }
 
@@ -116,7 +116,7 @@ func (t *target) usesOf(g *graph) uses {
 // prologue saves the context, lets the access mode do what it needs, and sets
 // A and X to 0 where the program may read them before it writes them.
 func (t *translator) prologue(entry *block) {
-	if t.uses.ctx && t.regs.ctx != ebpf.R1 {
+	if (t.uses.ctx || t.uses.packet) && t.regs.ctx != ebpf.R1 {
 		t.emit(ebpf.Mov64(t.regs.ctx, ebpf.R1))
 	}
 	if t.uses.packet {
