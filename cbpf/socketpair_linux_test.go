@@ -152,3 +152,47 @@ func TestCheckLikeKernel(t *testing.T) {
 		}
 	}
 }
+
+// Netlink attributes of all short lengths, from every offset. The packet's
+// first byte says which type to look for, its second where to begin.
+func TestNLAttrLikeKernel(t *testing.T) {
+	pair := newSocketPair(t)
+	r := rand.New(rand.NewPCG(2, 10))
+	for _, extension := range []string{"nla", "nlan"} {
+		prog := assemble(t, "ldb [0]\ntax\nldb [1]\nld #"+extension+"\nadd #1\nret a")
+		if err := pair.attach(prog); err != nil {
+			t.Fatal(err)
+		}
+		m, err := cbpf.New(prog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for range 10000 {
+			packet := make([]byte, 4*(1+r.IntN(16)))
+			for i := 0; i < len(packet); i += 4 {
+				packet[i] = byte(r.IntN(5 + r.IntN(40)))
+				packet[i+2], packet[i+3] = byte(r.IntN(3)), byte(r.IntN(5)<<6)
+			}
+			packet = packet[:len(packet)-r.IntN(3)]
+			packet[0], packet[1] = byte(r.IntN(3)), 4*byte(r.IntN(1+len(packet)/4))
+			if r.IntN(8) == 0 {
+				packet[1] = byte(r.IntN(len(packet) + 6))
+			}
+			ret, err := m.Run(packet, uint32(len(packet)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want, have := pair.run(t, packet), kept(ret, packet); have != want {
+				t.Fatalf("%s: machine keeps %d bytes, kernel %d of %x", extension, have, want, packet)
+			}
+			if ret > 1 {
+				found++
+			}
+		}
+		t.Logf("%s: %d of 10000 found", extension, found)
+		if found < 100 {
+			t.Errorf("%s: only %d found", extension, found)
+		}
+	}
+}
