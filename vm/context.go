@@ -56,7 +56,8 @@ func (m *Machine) fillContext() {
 	meta := &m.in.Meta
 	if !m.skb {
 		c.put(xdpIngressIfIndex, meta.IfIndex)
-		c.put(xdpRxQueueIndex, uint32(meta.Queue))
+		// An sk_buff keeps the receive queue plus one, 0 for none.
+		c.put(xdpRxQueueIndex, uint32(max(meta.Queue, 1)-1))
 		return
 	}
 	c.put(skbPktType, uint32(meta.PacketType))

@@ -51,7 +51,7 @@ func TestContextFields(t *testing.T) {
 		{abi.XDP, span(0, 4), 60},                              // data, data_end
 		{abi.XDP, span(8, 0), 0},                               // data_meta
 		{abi.XDP, "r0 = *(u32 *)(r1 + 12)", 7},                 // ingress_ifindex
-		{abi.XDP, "r0 = *(u32 *)(r1 + 16)", 5},                 // rx_queue_index
+		{abi.XDP, "r0 = *(u32 *)(r1 + 16)", 4},                 // rx_queue_index
 		{abi.XDP, "call bpf_xdp_get_buff_len", 60},             //
 		{abi.SchedCLS, "*(u32 *)(r1 + 8) = 5\nr0 = *(u32 *)(r1 + 8)", 5},
 		{abi.SocketFilter, "*(u64 *)(r1 + 48) = 5\nr0 = *(u8 *)(r1 + 48)", 5}, // cb

@@ -29,6 +29,8 @@ func (m *Machine) interpret() stop {
 		o := &ops[pc]
 		pc++
 		switch o.code {
+		// Arithmetic; divisions and the like are rare. Counts of shifts are
+		// masked to the width, as by RFC 9669 §4.1.
 		case opAdd:
 			r[o.dst&15] += r[o.src&15]
 		case opAdd + immediate:
@@ -110,6 +112,7 @@ func (m *Machine) interpret() stop {
 		case opMov + narrow:
 			r[o.dst&15] = uint64(uint32(r[o.src&15]))
 
+		// Jumps, to the op at o.off.
 		case opJeq:
 			if r[o.dst&15] == r[o.src&15] {
 				pc = int(o.off)
@@ -299,6 +302,9 @@ func (m *Machine) interpret() stop {
 			r[o.dst&15] = o.imm
 			pc++
 
+		// Memory. A look at the packet's window first, then the whole rule. A
+		// store into the packet is remembered: there is nothing to copy out of
+		// the machine for a program that makes none.
 		case opLoad:
 			a := r[o.src&15] + uint64(o.off)
 			if a-m.window[read].lo >= m.window[read].limit[0] && !m.reach(a, 0, read) {
@@ -406,6 +412,7 @@ func (m *Machine) interpret() stop {
 			}
 			store64(unsafe.Add(base, a), o.imm)
 
+		// Memory at R10, checked when the program was loaded.
 		case opLoadFrame:
 			r[o.dst&15] = uint64(*(*uint8)(unsafe.Add(base, r[10]+uint64(o.off))))
 		case opLoadFrame + 1:
@@ -431,6 +438,7 @@ func (m *Machine) interpret() stop {
 		case opStoreImmFrame + 3:
 			store64(unsafe.Add(base, r[10]+uint64(o.off)), o.imm)
 
+		// Calls and returns.
 		case opCall:
 			if !m.call(o) {
 				goto fault

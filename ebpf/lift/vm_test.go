@@ -124,6 +124,7 @@ func adapt(v variant, p *engine.Packet) {
 	switch v.hook {
 	case abi.HookXDP:
 		p.WireLen = uint32(len(p.Data)) // all that XDP knows
+		p.Meta.Queue = 0                // an sk_buff has the queue plus one
 		fallthrough
 	case abi.HookTC:
 		if !p.Meta.HasDevice {
