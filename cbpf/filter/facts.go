@@ -74,7 +74,7 @@ func newFacts(f *ir.Func) *facts {
 		f: f, ranges: make([]valueRange, n), behind: make([]uint32, n), done: make([]bool, n),
 		conds: make([]int32, f.NumBlocks()), choices: make(map[*ir.Value][]uint32),
 	}
-	numbers := make(map[ir.Cond]int32)
+	numbers := make(map[ir.Cond]int32, len(f.Blocks)/2)
 	for _, b := range f.Blocks {
 		if b.Kind != ir.If {
 			continue

@@ -11,7 +11,7 @@ import (
 // blocks. Going through the graph from its end, it meets the successors of a
 // block first, so one sweep finds equal ways of any length.
 func merge(f *ir.Func) bool {
-	m := &merger{f: f, conds: make(map[ir.Cond]int), byKey: make(map[blockKey]*ir.Block), byEvals: make(map[string]int), from: make(map[*ir.Block][]origin.Set)}
+	m := &merger{f: f, conds: make(map[ir.Cond]int, len(f.Blocks)/2), byKey: make(map[blockKey]*ir.Block), byEvals: make(map[string]int), from: make(map[*ir.Block][]origin.Set)}
 	order := f.ReversePostorder()
 	for _, b := range order {
 		m.conds[b.Cond]++

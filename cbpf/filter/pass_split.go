@@ -12,8 +12,8 @@ import (
 // the port.
 
 const (
-	maxChoices = 8  // numbers that a value may be one of
-	maxDetour  = 16 // blocks to look at for one of them
+	maxChoices = 8 // numbers that a value may be one of
+	maxDetour  = 8 // blocks to look at for one of them
 )
 
 // A join is what a block with several predecessors tells of a value.
@@ -49,37 +49,66 @@ func (t *threader) split(b *ir.Block) (out ir.Edge, ok bool) {
 	if len(numbers) == 0 || b.Cond.Y.Op != ir.Const {
 		return out, false
 	}
-	var ways [maxChoices][]ir.Edge
-	for i, n := range numbers {
-		m := t.known.mark()
-		t.known.narrow(v, n, n)
-		ways[i] = t.detour(b)
-		t.known.back(m)
-	}
-	others := ways[1:len(numbers)]
-	for _, e := range slices.Backward(ways[0]) {
-		same := func(o ir.Edge) bool { return o.To() == e.To() && slices.Equal(o.PhiArgs(), e.PhiArgs()) }
-		if !slices.ContainsFunc(others, func(w []ir.Edge) bool { return !slices.ContainsFunc(w, same) }) {
-			return e, true
+	var memory [maxDetour]ir.Edge
+	first := t.detour(memory[:0], b, v, numbers[0], nil)
+	meet := 0 // where on the first way the others have met it
+	for _, n := range numbers[1:] {
+		if meet, ok = t.meet(b, v, n, first, meet); !ok {
+			return out, false
 		}
 	}
-	return out, false
+	for _, n := range numbers[1:] {
+		if at, ok := t.meet(b, v, n, first[:meet+1], meet); !ok || at != meet {
+			return out, false
+		}
+	}
+	return first[meet], true
 }
 
-// detour returns the edges that control passes from b on, as far as that is
-// known and nothing can fault.
-func (t *threader) detour(b *ir.Block) []ir.Edge {
-	var passed []ir.Edge
+// meet returns the first place, from a given one on, at which the way that
+// control takes if v is n joins the way first.
+func (t *threader) meet(b *ir.Block, v *ir.Value, n uint32, first []ir.Edge, from int) (at int, ok bool) {
+	if from >= len(first) {
+		return 0, false
+	}
+	var memory [maxDetour]ir.Edge
+	way := t.detour(memory[:0], b, v, n, first[from:])
+	if len(way) == 0 {
+		return 0, false
+	}
+	at = indexOfTarget(first[from:], way[len(way)-1])
+	return from + at, at >= 0
+}
+
+// indexOfTarget finds an edge to the same block with the same phi arguments.
+func indexOfTarget(edges []ir.Edge, e ir.Edge) int {
+	return slices.IndexFunc(edges, func(o ir.Edge) bool {
+		return o.To() == e.To() && slices.Equal(o.PhiArgs(), e.PhiArgs())
+	})
+}
+
+// detour appends the edges that control passes from b on if v is n, as far as
+// that is known and nothing can fault, but not beyond the target of an edge in
+// end.
+func (t *threader) detour(passed []ir.Edge, b *ir.Block, v *ir.Value, n uint32, end []ir.Edge) []ir.Edge {
+	m := t.known.mark()
+	defer t.known.back(m)
+	t.known.narrow(v, n, n)
 	for len(passed) < maxDetour && len(b.Phis) == 0 && t.harmless(b) {
-		var out ir.Edge
-		if i, ok := t.onlyWay(b); ok || b.Kind == ir.Jump {
-			out = ir.Edge{From: b, Index: i}
-		} else {
-			break
+		out := ir.Edge{From: b}
+		if b.Kind != ir.Jump {
+			way, ok := t.onlyWay(b)
+			if !ok {
+				break
+			}
+			out.Index = way
 		}
 		t.budget--
 		t.skip(b)
 		passed = append(passed, out)
+		if indexOfTarget(end, out) >= 0 {
+			break
+		}
 		b = out.To()
 	}
 	return passed

@@ -115,7 +115,11 @@ func (t *threader) visit(b *ir.Block) {
 	}
 	t.enter(b)
 	dead := len(b.Preds) == 0 && b != t.f.Blocks[0]
-	if way, ok := t.onlyWay(b); ok && !dead {
+	m := t.known.mark()
+	t.enterNow(b)
+	way, ok := t.onlyWay(b)
+	t.known.back(m)
+	if ok && !dead {
 		t.f.KeepOnly(b, way)
 		t.changed = true
 	}
@@ -131,11 +135,21 @@ func (t *threader) visit(b *ir.Block) {
 	t.nodes[b.ID].after = t.known.captured
 	for i := range b.Succs {
 		m := t.known.mark()
+		t.enterNow(b)
 		if b.Kind == ir.If {
 			t.known.assume(b, i == 0)
 		}
 		t.edge(ir.Edge{From: b, Index: i})
 		t.known.back(m)
+	}
+}
+
+// enterNow learns from the one edge that is left of several into b. What it
+// tells holds in b, but not in the blocks behind, to which other edges have
+// been led past b.
+func (t *threader) enterNow(b *ir.Block) {
+	if len(b.Preds) == 1 && b.Preds[0].From.Kind == ir.If {
+		t.known.assume(b.Preds[0].From, b.Preds[0].Index == 0)
 	}
 }
 
