@@ -14,27 +14,34 @@ import (
 // expression after "> ", then what comes of it. "go test -update" rewrites what
 // comes of it.
 
-// golden checks every block of a file against what result says.
-func golden(t *testing.T, file string, result func(expr string) string) {
+// goldenBlocks yields the expression of each block, its line, and the rest.
+func goldenBlocks(t testing.TB, file string, visit func(expr, line, rest string)) {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
 	for block := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n\n") {
-		first, want, _ := strings.Cut(block, "\n")
-		expr, ok := strings.CutPrefix(first, "> ")
+		line, rest, _ := strings.Cut(block, "\n")
+		expr, ok := strings.CutPrefix(line, "> ")
 		if !ok {
-			t.Fatalf("%s: block %q does not begin with an expression", file, first)
+			t.Fatalf("%s: block %q does not begin with an expression", file, line)
 		}
-		expr = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\\`, `\`).Replace(expr)
+		visit(strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\\`, `\`).Replace(expr), line, rest)
+	}
+}
+
+// golden checks every block of a file against what result says.
+func golden(t *testing.T, file string, result func(expr string) string) {
+	t.Helper()
+	var out strings.Builder
+	goldenBlocks(t, file, func(expr, line, want string) {
 		got := strings.TrimSpace(result(expr))
 		if got != strings.TrimSpace(want) {
 			t.Errorf("%s: %q gives\n%s\nwant\n%s", file, expr, got, want)
 		}
-		fmt.Fprintf(&out, "%s\n%s\n\n", first, got)
-	}
+		fmt.Fprintf(&out, "%s\n%s\n\n", line, got)
+	})
 	if f := flag.Lookup("update"); f != nil && f.Value.String() == "true" {
 		if err := os.WriteFile(file, []byte(strings.TrimSuffix(out.String(), "\n")), 0o666); err != nil {
 			t.Fatal(err)

@@ -18,8 +18,11 @@ import (
 
 // SystemNames resolves by the system's files (hosts, networks, services,
 // protocols and ethers in /etc or its like, as far as they exist), then by the
-// built-in tables. It does not ask DNS.
-var SystemNames = sync.OnceValue(func() Resolver {
+// built-in tables. It does not ask DNS. A file is read when a name of its kind
+// is first looked up, and not again.
+func SystemNames() Resolver { return system() }
+
+var system = sync.OnceValue(func() Resolver {
 	dir := "/etc"
 	if runtime.GOOS == "windows" {
 		dir = filepath.Join(os.Getenv("SystemRoot"), "System32", "drivers", "etc")

@@ -3,7 +3,6 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -240,15 +239,7 @@ func TestErrorForms(t *testing.T) {
 // and what it reads must be written in a form that is read as the same.
 func FuzzParse(f *testing.F) {
 	for _, file := range []string{"testdata/front/trees.txt", "testdata/front/errors.txt"} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for line := range strings.Lines(string(data)) {
-			if expr, ok := strings.CutPrefix(line, "> "); ok {
-				f.Add(strings.TrimSuffix(expr, "\n"))
-			}
-		}
+		goldenBlocks(f, file, func(expr, _, _ string) { f.Add(expr) })
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
 		_, err := Expand(expr, BuiltinNames())
