@@ -168,10 +168,12 @@ func (p *parser) endWith(value uint32) *block {
 // endWithA makes b end with "ret a": as it is where the hook wants a length
 // and 0 for no match, else after comparing A with 0.
 func (p *parser) endWithA(b *block, from origin.Set) {
-	match := p.endWith(p.t.ret.Match)
+	var match *block
 	if p.t.ret.Length {
 		match = &block{end: &returns{a: true}}
 		p.tail = append(p.tail, match)
+	} else {
+		match = p.endWith(p.t.ret.Match)
 	}
 	b.leadTo(match, from)
 	if p.t.ret.Length && p.t.ret.NoMatch == 0 {

@@ -69,6 +69,14 @@
 //   - `len` is the length on the wire from a struct __sk_buff, and the length
 //     of the buffer in XDP, which has no other. There it takes the difference
 //     of two pointers, which the kernel allows to loaders with CAP_PERFMON.
+//   - Abs in tc compares with the packet's length first, because a legacy load
+//     that fails returns 0, which is TC_ACT_OK there. The kernel has all bytes
+//     that the length counts; in a capture that cut its packets short they may
+//     be missing all the same, and the program then returns 0.
 //   - `queue` in XDP is the receive queue's number, while in an sk_buff that
 //     came from a queue the kernel stores the number plus one.
+//
+// The programs need Linux 5.1 for its 32-bit jumps, 5.18 for LoadBytes in XDP,
+// and 6.6 if they are longer than 32767 slots, as only programs of thousands of
+// classic instructions become.
 package lift

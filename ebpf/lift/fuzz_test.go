@@ -49,7 +49,7 @@ func FuzzLift(f *testing.F) {
 			in := []engine.Packet{{Data: packet, WireLen: uint32(len(packet)), Meta: metadata}}
 			if comparable {
 				compareInMachine(t, v, "fuzz", prog, nil, in)
-			} else if fault := runInMachine(t, v, p, in)[0].Fault; fault != nil {
+			} else if fault := runInMachine(t, v, v.hook.Info().NoMatch, p, in)[0].Fault; fault != nil {
 				t.Fatalf("%v: %v\n%s", v, fault, listing(prog, p))
 			}
 		}

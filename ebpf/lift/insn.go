@@ -102,7 +102,7 @@ func decode(raw bpf.RawInstruction, index int, t *target) (insn, error) {
 }
 
 func (in *insn) decodeLoad(raw bpf.RawInstruction, index int, t *target) error {
-	in.size = map[uint16]int{cbpf.SizeW: 4, cbpf.SizeH: 2, cbpf.SizeB: 1}[raw.Op&0x18]
+	in.size = ebpf.Opcode(raw.Op).Bytes() // the size bits are the same
 	switch raw.Op & 0xe0 {
 	case cbpf.ModeIMM:
 		in.kind = loadImm

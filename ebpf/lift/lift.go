@@ -3,6 +3,7 @@ package lift
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"golang.org/x/net/bpf"
 
@@ -23,7 +24,11 @@ const (
 
 // String returns the mode's name on the command line.
 func (a Access) String() string {
-	return [...]string{"abs", "direct", "load-bytes"}[a]
+	names := [...]string{"abs", "direct", "load-bytes"}
+	if int(a) >= len(names) {
+		return fmt.Sprintf("access %d", uint8(a))
+	}
+	return names[a]
 }
 
 // Accesses returns the access modes that work at a hook, the one to prefer
@@ -103,12 +108,13 @@ func Lift(prog []bpf.RawInstruction, o Options) (*Program, error) {
 }
 
 func checkOptions(o Options) error {
-	for _, a := range Accesses(o.Hook) {
-		if a == o.Access {
-			return checkReturns(o)
-		}
+	switch {
+	case !slices.Contains(abi.Hooks(), o.Hook):
+		return &Error{-1, fmt.Sprintf("there is no %v", o.Hook)}
+	case !slices.Contains(Accesses(o.Hook), o.Access):
+		return &Error{-1, fmt.Sprintf("hook %v has no access mode %v", o.Hook, o.Access)}
 	}
-	return &Error{-1, fmt.Sprintf("hook %v has no access mode %v", o.Hook, o.Access)}
+	return checkReturns(o)
 }
 
 // checkReturns keeps values from the hook that its verifier would refuse.

@@ -174,6 +174,8 @@ func TestErrors(t *testing.T) {
 		{"ld [0xfff00000]\n ret a", lift.Options{Hook: abi.HookXDP, Access: lift.Direct},
 			"instruction 0: hook xdp cannot supply the offset of the network header (SKF_NET_OFF)"},
 		{"ret #1", lift.Options{Hook: abi.HookXDP}, "hook xdp has no access mode abs"},
+		{"ret #1", lift.Options{Hook: abi.HookXDP, Access: 9}, "hook xdp has no access mode access 9"},
+		{"ret #1", lift.Options{Hook: 9}, "there is no hook 9"},
 		{"ret #1", lift.Options{Hook: abi.HookSocket, Access: lift.Direct}, "hook socket has no access mode direct"},
 		{"ret #1", lift.Options{Hook: abi.HookCGroupSKB, Access: lift.Direct, Returns: &lift.Returns{Match: 2}},
 			"hook cgroup_skb takes return values from 0 to 1 only"},
@@ -290,5 +292,12 @@ func TestOrigin(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func BenchmarkLift(b *testing.B) {
+	prog := findFilter(b, "tcp port 80")
+	for b.Loop() {
+		mustLift(b, prog, lift.Options{Hook: abi.HookXDP, Access: lift.Direct})
 	}
 }

@@ -43,10 +43,7 @@ func TestMachineRandom(t *testing.T) {
 			r := rand.New(rand.NewPCG(3, 3))
 			extensions := append(extensionsOf(v.hook), cbpf.AdCPU, cbpf.AdRandom)
 			for i, prog := range randomPrograms(2, v.thorough(1000, 250), extensions) {
-				returns := lengths
-				if i%2 == 0 || v.hook == abi.HookCGroupSKB {
-					returns = nil
-				}
+				returns := v.someReturns(i)
 				in := make([]engine.Packet, 4)
 				for i := range in {
 					in[i] = randomPacket(r)
@@ -87,7 +84,7 @@ func compareInMachine(t *testing.T, v variant, name string, prog []bpf.RawInstru
 		t.Fatal(err)
 	}
 	m.Random = notRandom
-	out := runInMachine(t, v, lifted, in)
+	out := runInMachine(t, v, returnsOf(v, returns).NoMatch, lifted, in)
 	for i, p := range in {
 		want := classicVerdict(t, m, returnsOf(v, returns), p.Data, p.WireLen, &p.Meta)
 		if out[i].Fault != nil || out[i].Return != want {
@@ -102,7 +99,7 @@ func compareInMachine(t *testing.T, v variant, name string, prog []bpf.RawInstru
 func notRandom() uint32 { return 0x9e3779b1 }
 
 // runInMachine runs a program on packets, which it adapts to the variant.
-func runInMachine(t *testing.T, v variant, p *lift.Program, in []engine.Packet) []engine.Result {
+func runInMachine(t *testing.T, v variant, noMatch uint32, p *lift.Program, in []engine.Packet) []engine.Result {
 	t.Helper()
 	e, err := vm.New(p.Type, p.Insns, vm.Options{Random: notRandom})
 	if err != nil {
@@ -110,7 +107,7 @@ func runInMachine(t *testing.T, v variant, p *lift.Program, in []engine.Packet) 
 	}
 	defer e.Close()
 	for i := range in {
-		adapt(v, &in[i])
+		adapt(v, noMatch, &in[i])
 	}
 	out := make([]engine.Result, len(in))
 	if err := e.Run(in, out); err != nil {
@@ -119,8 +116,9 @@ func runInMachine(t *testing.T, v variant, p *lift.Program, in []engine.Packet) 
 	return out
 }
 
-// adapt makes a packet one that the hook can have.
-func adapt(v variant, p *engine.Packet) {
+// adapt makes a packet one that the hook can have, given what the program
+// returns for no match.
+func adapt(v variant, noMatch uint32, p *engine.Packet) {
 	switch v.hook {
 	case abi.HookXDP:
 		p.WireLen = uint32(len(p.Data)) // all that XDP knows
@@ -133,7 +131,7 @@ func adapt(v variant, p *engine.Packet) {
 	case abi.HookCGroupSKB:
 		p.Meta.NetworkOffset = 0 // the packet starts there
 	}
-	if v == (variant{abi.HookTC, lift.Abs}) {
+	if v.access == lift.Abs && noMatch != 0 {
 		// The kernel has all bytes that skb->len counts; what is checked
 		// against it then loads. A truncated packet has not.
 		p.WireLen = uint32(len(p.Data))
