@@ -192,6 +192,18 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+func TestRunAfterClose(t *testing.T) {
+	m := machine(t, abi.XDP, "r0 = 0\nexit", vm.Options{})
+	for range 2 {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := m.Run(make([]engine.Packet, 1), make([]engine.Result, 1)); err == nil {
+		t.Error("a closed machine runs")
+	}
+}
+
 // TestLongPacket runs on a packet longer than the machine is laid out for.
 func TestLongPacket(t *testing.T) {
 	m := machine(t, abi.XDP, `r1 = *(u32 *)(r1 + 4)

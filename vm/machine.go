@@ -145,13 +145,19 @@ func (m *Machine) allocate(context *abi.Context) (err error) {
 // Name returns "interp".
 func (m *Machine) Name() string { return "interp" }
 
-// Close gives the machine's memory back.
-func (m *Machine) Close() error { return m.mem.Close() }
+// Close gives the machine's memory back. Run then returns an error.
+func (m *Machine) Close() error {
+	m.base = nil
+	return m.mem.Close()
+}
 
 // Run runs the program over each packet; see [engine.Engine]. A program that
 // was stopped has a [*Fault], with the machine's state at that moment, or
 // [ErrBudget] in its result.
 func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
+	if m.base == nil {
+		return errors.New("the machine is closed")
+	}
 	m.out = m.out[:0]
 	for i := range in {
 		m.runOne(&in[i], &out[i])

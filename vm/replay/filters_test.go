@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,7 +78,7 @@ func agree(t *testing.T, inKernel bool) {
 	}
 }
 
-func sidesOf(t *testing.T, expr string, inKernel bool) []replay.Side {
+func sidesOf(t testing.TB, expr string, inKernel bool) []replay.Side {
 	t.Helper()
 	p, err := filter.Compile(expr, filter.Options{LinkType: cbpf.LinkEthernet})
 	if err != nil {
@@ -134,4 +135,61 @@ func open(t *testing.T, name string) *capture.Reader {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestPacketsOutlastTheReader checks that what a visitor gets of a packet is
+// what the reader gave, although the reader has gone on.
+func TestPacketsOutlastTheReader(t *testing.T) {
+	for _, name := range []string{"mixed.pcapng", "sections.pcapng", "modified.pcap"} {
+		direct := open(t, name)
+		err := replay.Run(open(t, name), replay.Always(&sum{}), func(n int, p *capture.Packet, _ []engine.Result) error {
+			want, err := direct.Next()
+			if err != nil {
+				return err
+			}
+			if got, want := fmt.Sprintf("%+v %+v", *p, p.Metadata()), fmt.Sprintf("%+v %+v", *want, want.Metadata()); got != want {
+				t.Errorf("%s, packet %d:\n%s\nwant\n%s", name, n, got, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// BenchmarkRun replays a capture through "tcp port 80" and reports the time of
+// one packet, from the file's bytes in memory to the visitor.
+func BenchmarkRun(b *testing.B) {
+	file, err := os.ReadFile("../../testdata/captures/mixed.pcap")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"none", "cbpf", "interp"} {
+		b.Run(name, func(b *testing.B) {
+			var engines []engine.Engine
+			sides := sidesOf(b, "tcp port 80", false)
+			switch name {
+			case "cbpf":
+				engines = append(engines, sides[0].Engine)
+			case "interp":
+				engines = append(engines, sides[1].Engine)
+			}
+			packets := 0
+			for b.Loop() {
+				r, err := capture.NewReader(bytes.NewReader(file))
+				if err != nil {
+					b.Fatal(err)
+				}
+				err = replay.Run(&repeated{r: r, left: 100}, replay.Always(engines...), func(n int, _ *capture.Packet, _ []engine.Result) error {
+					packets = n
+					return nil
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(packets), "ns/packet")
+		})
+	}
 }
