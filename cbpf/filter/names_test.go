@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/bpflab/bpflab/testdata/require"
 )
 
 var etc = fstest.MapFS{
@@ -122,7 +124,7 @@ func TestNearNames(t *testing.T) {
 func dnsServer(t *testing.T) *net.Resolver {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		t.Skipf("needs a local UDP port: %v", err)
+		require.Skip(t, "needs a local UDP port: %v", err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	go func() {
