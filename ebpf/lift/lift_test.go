@@ -81,17 +81,20 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestSizes keeps the translations short.
+// TestSizes keeps the translations short. In the same order, the best published
+// translator takes 12, 60, 36, 32, 67, 69 and 34 slots with packet pointers.
 func TestSizes(t *testing.T) {
 	for _, tt := range []struct {
 		filter                 string
 		xdp, xdpBytes, tc, abs int // slots at XDP direct and load-bytes, tc direct, socket abs
 	}{
-		{"ip", 11, 14, 11, 8},
+		{"ip", 11, 14, 11, 7},
 		{"tcp port 80", 41, 63, 41, 27},
-		{"host 10.0.0.1", 30, 46, 30, 20},
-		{"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0", 26, 32, 26, 19},
-		{"portrange 1000-2000", 56, 74, 56, 40},
+		{"host 10.0.0.1", 28, 46, 28, 18},
+		{"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0", 26, 32, 26, 18},
+		{"portrange 1000-2000", 52, 74, 52, 34},
+		{"vlan 42 and tcp port 80", 48, 70, 48, 34},
+		{"ip[0]+ip[1]+ip[2]*ip[3]==len", 33, 36, 32, 28},
 	} {
 		prog := findFilter(t, tt.filter)
 		for _, c := range []struct {
