@@ -16,13 +16,14 @@ var graphShapes = []struct {
 	name                  string
 	graphs, blocks        int
 	spread, depth, packet int
-	phis                  bool
+	crowd                 int // phis in a block
 }{
-	{"small", 3000, 8, 4, 2, 12, false},
-	{"phis", 3000, 12, 4, 2, 12, true},
-	{"deep values", 300, 8, 3, 5, 20, true},
-	{"long jumps", 30, 1200, 600, 1, 60, false},
-	{"long jumps and phis", 30, 600, 100, 2, 60, true},
+	{"small", 3000, 8, 4, 2, 12, 0},
+	{"phis", 3000, 12, 4, 2, 12, 2},
+	{"many phis", 1000, 12, 3, 4, 12, 8},
+	{"deep values", 300, 8, 3, 5, 20, 2},
+	{"long jumps", 30, 1200, 600, 1, 60, 0},
+	{"long jumps and phis", 30, 600, 100, 2, 60, 2},
 }
 
 // overGraphs calls test with the same random graph made twice, and packets.
@@ -31,7 +32,7 @@ func overGraphs(t *testing.T, test func(t *testing.T, f, g *ir.Func, packets []*
 		t.Run(s.name, func(t *testing.T) {
 			for seed := range uint64(s.graphs) {
 				makeGraph := func() (*ir.Func, *graphMaker) {
-					g := &graphMaker{Rand: rand.New(rand.NewPCG(seed, 1)), spread: s.spread, depth: s.depth, phis: s.phis}
+					g := &graphMaker{Rand: rand.New(rand.NewPCG(seed, 1)), spread: s.spread, depth: s.depth, phis: s.crowd > 0, crowd: s.crowd}
 					return g.graph(s.blocks), g
 				}
 				f, maker := makeGraph()

@@ -294,6 +294,7 @@ type graphMaker struct {
 
 	spread int  // how many blocks ahead an edge leads
 	phis   bool // give blocks phis
+	crowd  int  // how many phis a block has at most
 	depth  int  // of values
 }
 
@@ -337,7 +338,7 @@ func (g *graphMaker) fill() {
 			continue
 		}
 		if g.phis && len(b.Preds) > 1 && g.IntN(2) == 0 {
-			for range 1 + g.IntN(2) {
+			for range 1 + g.IntN(g.crowd) {
 				args := make([]*ir.Value, len(b.Preds))
 				for i, e := range b.Preds {
 					args[i] = g.operand(e.From)
@@ -408,7 +409,7 @@ func (g *graphMaker) value(b *ir.Block, depth int) *ir.Value {
 func (g *graphMaker) leaf(b *ir.Block) *ir.Value {
 	if b != nil && g.IntN(2) == 0 {
 		var phis []*ir.Value
-		for d := b; d != nil && len(phis) < 5; d = g.dom.Idom(d) {
+		for d := b; d != nil && len(phis) < 3*g.crowd; d = g.dom.Idom(d) {
 			phis = append(phis, d.Phis...)
 		}
 		if len(phis) > 0 {
