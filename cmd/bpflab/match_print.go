@@ -73,7 +73,7 @@ func (m *matchRun) printLine(file string, number int, p *capture.Packet) {
 		m.paint(styleBold, fmt.Sprintf("%5d", number)),
 		m.paint(styleFaint, p.Timestamp().Format("2006-01-02 15:04:05.000000")),
 		m.paint(styleCyan, fmt.Sprintf("%5s", length)),
-		summarise(p.LinkType, p.Data))
+		summarise(p))
 }
 
 // packetJSON is the object that --json prints for a packet.
@@ -93,6 +93,6 @@ func (m *matchRun) printJSON(file string, number int, p *capture.Packet) error {
 	return encoder.Encode(packetJSON{
 		File: file, Number: number, Time: p.Timestamp().Format(time.RFC3339Nano),
 		CapLen: len(p.Data), WireLen: p.WireLen,
-		LinkType: p.LinkType.String(), Summary: summarise(p.LinkType, p.Data),
+		LinkType: p.LinkType.String(), Summary: summarise(p),
 	})
 }

@@ -8,17 +8,18 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/vm/capture"
 )
 
 // summarise describes a packet's layers for people, outermost first:
 // "10.0.0.1 > 10.0.0.2 TCP 40000 > 80 [S] len 0". The decoding is gopacket's,
 // which serves for reading and has no say in what matches.
-func summarise(link cbpf.LinkType, data []byte) string {
-	first := firstLayer(link, data)
+func summarise(p *capture.Packet) string {
+	first, data := firstLayer(p)
 	if first == nil {
-		return link.Description()
+		return p.LinkType.Description()
 	}
-	packet := gopacket.NewPacket(data, first, gopacket.DecodeOptions{NoCopy: true, Lazy: false})
+	packet := gopacket.NewPacket(data, first, gopacket.DecodeOptions{NoCopy: true})
 	var parts []string
 	for _, layer := range packet.Layers() {
 		if text := layerText(layer); text != "" {
@@ -31,28 +32,29 @@ func summarise(link cbpf.LinkType, data []byte) string {
 	return strings.Join(parts, " ")
 }
 
-// firstLayer picks gopacket's decoder for a link type, nil if it has none.
-func firstLayer(link cbpf.LinkType, data []byte) gopacket.Decoder {
-	switch link {
+// firstLayer picks gopacket's decoder for a packet and the bytes to begin
+// with, nil if it has none. It knows LINUX_SLL2 by the network layer only.
+func firstLayer(p *capture.Packet) (gopacket.Decoder, []byte) {
+	switch p.LinkType {
 	case cbpf.LinkEthernet:
-		return layers.LayerTypeEthernet
+		return layers.LayerTypeEthernet, p.Data
 	case cbpf.LinkIPv4:
-		return layers.LayerTypeIPv4
+		return layers.LayerTypeIPv4, p.Data
 	case cbpf.LinkIPv6:
-		return layers.LayerTypeIPv6
-	case cbpf.LinkRaw:
-		if len(data) > 0 && data[0]>>4 == 6 {
-			return layers.LayerTypeIPv6
-		}
-		return layers.LayerTypeIPv4
+		return layers.LayerTypeIPv6, p.Data
 	case cbpf.LinkLinuxSLL:
-		return layers.LayerTypeLinuxSLL
+		return layers.LayerTypeLinuxSLL, p.Data
 	case cbpf.LinkNull, cbpf.LinkLoop:
-		return layers.LayerTypeLoopback
+		return layers.LayerTypeLoopback, p.Data
 	case cbpf.LinkPPP:
-		return layers.LayerTypePPP
+		return layers.LayerTypePPP, p.Data
+	case cbpf.LinkRaw, cbpf.LinkLinuxSLL2:
+		meta := p.Metadata()
+		if from := int(meta.NetworkOffset); from <= len(p.Data) {
+			return layers.EthernetType(meta.Protocol), p.Data[from:]
+		}
 	}
-	return nil
+	return nil, nil
 }
 
 // layerText gives a few words for the layers that people look for; a payload
