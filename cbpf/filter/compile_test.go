@@ -27,6 +27,12 @@ func TestEmptyFilter(t *testing.T) {
 		if got := disassemble(p); got != "(000) ret      #96\n" {
 			t.Errorf("%q compiles to\n%s", expr, got)
 		}
+		if s := p.Stages(); len(s) != 3 || s[0].Text != "" {
+			t.Errorf("%q: stages %v", expr, s)
+		}
+	}
+	if _, err := filter.Compile("", filter.Options{LinkType: 105}); err != nil {
+		t.Errorf("a link type that no test asks for: %v", err)
 	}
 }
 

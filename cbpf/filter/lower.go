@@ -34,12 +34,12 @@ type lowerer struct {
 // accepts everything. What the link type cannot answer is an *Error.
 func lower(n Node, o *Options) (*ir.Func, error) {
 	lw := &lowerer{f: ir.NewFunc(), opts: o}
-	link := linkLayerOf(o.LinkType)
-	if link == nil {
-		return nil, &Error{Msg: fmt.Sprintf("not supported yet: filters for %s packets", o.LinkType.Description())}
-	}
 	yes, no := dangle(lw.f.NewBlock(ir.Jump), 0, nil), edges{}
 	if n != nil {
+		link := linkLayerOf(o.LinkType)
+		if link == nil {
+			return nil, errorAt(n.Span(), "not supported yet: filters for %s packets", o.LinkType.Description())
+		}
 		yes, no, _ = lw.node(n, yes, outermost(link))
 	}
 	if lw.err != nil {
@@ -127,7 +127,7 @@ func (lw *lowerer) standFor(part Span) (undo func()) {
 // stands in for the refused one.
 func (lw *lowerer) refuse(format string, args ...any) test {
 	if lw.err == nil {
-		lw.err = &Error{At: lw.at, Msg: fmt.Sprintf(format, args...)}
+		lw.err = errorAt(lw.at, format, args...)
 	}
 	return never
 }

@@ -132,20 +132,22 @@ func plainType(lw *lowerer, l layer, protocol uint32) test {
 	return lw.equal(l.typ, 0, 2, protocol)
 }
 
-// pppType translates what PPP has a number of its own for. libpcap looks for
-// the others under the number itself, which no PPP packet has.
+// pppNumbers are the protocols that have a number of PPP's own.
+var pppNumbers = map[uint32]uint32{
+	etherIP:     0x0021,
+	sapISO:      0x0023,
+	0x0600:      0x0025, // XNS
+	etherDECnet: 0x0027,
+	etherATalk:  0x0029,
+	sapIPX:      0x002b,
+	sapSTP:      0x0031, // bridging PDU
+	etherIP6:    0x0057,
+}
+
+// pppType compares the PPP type field. libpcap looks for other protocols under
+// their EtherType, which no PPP packet has there.
 func pppType(lw *lowerer, l layer, protocol uint32) test {
-	numbers := map[uint32]uint32{
-		etherIP:     0x0021,
-		sapISO:      0x0023,
-		0x0600:      0x0025, // XNS
-		etherDECnet: 0x0027,
-		etherATalk:  0x0029,
-		sapIPX:      0x002b,
-		sapSTP:      0x0031, // bridging PDU
-		etherIP6:    0x0057,
-	}
-	if n, ok := numbers[protocol]; ok {
+	if n, ok := pppNumbers[protocol]; ok {
 		protocol = n
 	}
 	return lw.equal(l.typ, 0, 2, protocol)

@@ -159,22 +159,23 @@ func (s *site) indexAt(base, off *ir.Value, k uint32, size uint8) *ir.Value {
 	return s.loadAt(s.lw.f.Binary(ir.Add, base, off, s.lw.origin), k, size)
 }
 
+var arithOps = map[byte]ir.Op{'+': ir.Add, '-': ir.Sub, '*': ir.Mul, '/': ir.Div, '%': ir.Mod,
+	'&': ir.And, '|': ir.Or, '^': ir.Xor, '<': ir.Shl, '>': ir.Shr}
+
 // binary computes x op y.
 func (s *site) binary(op byte, x, y *ir.Value) *ir.Value {
-	ops := map[byte]ir.Op{'+': ir.Add, '-': ir.Sub, '*': ir.Mul, '/': ir.Div, '%': ir.Mod,
-		'&': ir.And, '|': ir.Or, '^': ir.Xor, '<': ir.Shl, '>': ir.Shr}
 	switch op {
 	case '<', '>':
-		return s.shift(ops[op], x, y)
+		return s.shift(arithOps[op], x, y)
 	case '/', '%':
 		if y.Op == ir.Const && y.Const == 0 {
 			return s.fault() // not written as 0, but coming to it: 1/(2-2)
 		}
-		v := s.lw.f.Binary(ops[op], x, y, s.lw.origin)
+		v := s.lw.f.Binary(arithOps[op], x, y, s.lw.origin)
 		s.faulty = append(s.faulty, v)
 		return v
 	}
-	return s.lw.f.Binary(ops[op], x, y, s.lw.origin)
+	return s.lw.f.Binary(arithOps[op], x, y, s.lw.origin)
 }
 
 // shift computes a shift, which gives 0 for amounts above 31. The kernel takes
