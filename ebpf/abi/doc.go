@@ -16,5 +16,5 @@
 // net/core/filter.c of Linux 6.12, for programs loaded with CAP_BPF.
 //
 // Files: progtype.go, context.go (the types and the one access rule),
-// skbuff.go and xdpmd.go (the fields), helper.go, hook.go.
+// skbuff.go and xdpmd.go (the fields), helper.go, hook.go, mapkind.go.
 package abi
