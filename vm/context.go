@@ -49,8 +49,16 @@ func (m *Machine) context() contextMemory {
 	return m.bytes(uint64(m.ctx), uint64(len(m.ctxAccess)))
 }
 
+// bytesContext reports whether the context is the bytes of the input itself:
+// they lie where a packet would.
+func (m *Machine) bytesContext() bool { return len(m.ctxAccess) == 0 }
+
 // fillContext sets the fields that do not follow the packet's bounds.
 func (m *Machine) fillContext() {
+	if m.bytesContext() {
+		m.ctx = m.packet.data
+		return
+	}
 	c := m.context()
 	clear(c)
 	meta := &m.in.Meta
@@ -77,6 +85,9 @@ func (m *Machine) fillContext() {
 
 // pointContext sets the fields that follow the packet's bounds.
 func (m *Machine) pointContext() {
+	if m.bytesContext() {
+		return
+	}
 	c, p := m.context(), &m.packet
 	if !m.skb {
 		c.put(xdpData, p.data)

@@ -20,6 +20,12 @@
 // behind it where an XDP program may move its bounds. Each active function has
 // 512 bytes of stack below R10.
 //
+// Programs of types that trace the system ([abi.ProgType.HasByteContext]) get
+// plain memory instead: R1 is the address of a copy of [engine.Packet.Data] and
+// R2 its length, and all of it may be read and written. That is also the way to
+// run a program that is about no event at all, such as those of conformance
+// suites.
+//
 // The kernel has another structure behind the context and rewrites each access
 // to it when it loads a program. Here nothing is rewritten, so the index of an
 // instruction means the same everywhere: in a fault, in a trace, in the

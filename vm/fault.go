@@ -92,6 +92,9 @@ type region struct {
 // regions lists what the program may touch as plain memory.
 func (m *Machine) regions(kind accessKind) []region {
 	list := []region{{"the stack", uint64(m.stackLow), uint64(m.stackTop)}}
+	if m.bytesContext() {
+		return append(list, region{"the context", uint64(m.packet.data), uint64(m.packet.dataEnd)})
+	}
 	if w := &m.window[kind]; w.span() > 0 {
 		list = append(list, region{"the packet", w.lo, w.lo + w.span()})
 	}

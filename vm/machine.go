@@ -97,7 +97,11 @@ func New(t abi.ProgType, prog []ebpf.Instruction, o Options) (*Machine, error) {
 		return nil, errors.New("the eBPF machine needs a little-endian host")
 	}
 	context := abi.ContextOf(t)
-	if context == nil {
+	switch {
+	case context != nil:
+	case t.HasByteContext():
+		context = &abi.Context{}
+	default:
 		return nil, fmt.Errorf("programs of type %v are not supported", t)
 	}
 	if err := ebpf.Validate(prog); err != nil {
@@ -172,21 +176,24 @@ func (m *Machine) runOne(in *engine.Packet, out *engine.Result) {
 	}
 	m.start()
 	why := m.interpret()
-	*out = engine.Result{Return: uint32(m.reg[0]), Data: m.packetAfter(), Executed: m.o.Budget - m.left}
+	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
 	switch why {
 	case stopBudget:
-		out.Return, out.Fault = 0, ErrBudget
+		out.Return, out.R0, out.Fault = 0, 0, ErrBudget
 	case stopFault:
-		out.Return, out.Fault = 0, m.diagnose()
+		out.Return, out.R0, out.Fault = 0, 0, m.diagnose()
 	}
 }
 
 // start sets the registers and the stack for a run: R1 is the context, R10
-// the frame pointer. The others are undefined in eBPF and 0 here, as is the
+// the frame pointer, and R2 the length of a context that is bytes. The others are undefined in eBPF and 0 here, as is the
 // stack, so that even a program that reads what it never wrote does the same
 // on every run and machine.
 func (m *Machine) start() {
 	m.reg = [16]uint64{1: uint64(m.ctx), 10: uint64(m.stackTop)}
+	if m.bytesContext() {
+		m.reg[1], m.reg[2] = uint64(m.packet.data), uint64(m.packet.dataEnd-m.packet.data)
+	}
 	m.pc, m.left, m.loops, m.depth = 0, m.o.Budget, maxLoops, 0
 	m.stackLow = m.stackTop - stackSize
 	if m.usesStack {

@@ -73,13 +73,13 @@ func (m *Machine) setWindows() {
 	p := &m.packet
 	m.pointContext()
 	switch m.typ {
-	case abi.XDP, abi.SchedCLS:
-		m.window[read].set(p.meta, p.dataEnd)
-		m.window[write].set(p.meta, p.dataEnd)
 	case abi.CGroupSKB:
 		m.window[read].set(p.data, p.dataEnd)
-	default:
+	case abi.SocketFilter:
 		// Socket filters have no direct access to the packet.
+	default:
+		m.window[read].set(p.meta, p.dataEnd)
+		m.window[write].set(p.meta, p.dataEnd)
 	}
 }
 

@@ -15,6 +15,18 @@ const (
 	CGroupSKB    ProgType = 8
 )
 
+// The program types that look at the running system. What R1 points to is the
+// matter of the event: registers, arguments, a record; see
+// [ProgType.HasByteContext].
+const (
+	Kprobe        ProgType = 2
+	Tracepoint    ProgType = 5
+	PerfEvent     ProgType = 7
+	RawTracepoint ProgType = 17
+	Tracing       ProgType = 26
+	Syscall       ProgType = 31
+)
+
 // progTypes names the kernel's program types as libbpf and bpftool do;
 // the index is the number.
 var progTypes = [...]string{
@@ -54,9 +66,14 @@ func (s TypeSet) Has(t ProgType) bool { return t < 64 && s>>t&1 != 0 }
 
 // The sets that the tables are written with.
 var (
-	skbTypes = Types(SocketFilter, SchedCLS, CGroupSKB)
-	allTypes = skbTypes | Types(XDP)
+	skbTypes     = Types(SocketFilter, SchedCLS, CGroupSKB)
+	tracingTypes = Types(Kprobe, Tracepoint, PerfEvent, RawTracepoint, Tracing, Syscall)
+	allTypes     = skbTypes | Types(XDP) | tracingTypes
 )
+
+// HasByteContext reports whether the context of programs of type t is bytes
+// that whoever runs the program gives, without a structure known here.
+func (t ProgType) HasByteContext() bool { return tracingTypes.Has(t) }
 
 // HasLegacyLoads reports whether programs of type t may use the packet loads
 // that eBPF inherits from classic BPF, LD_ABS and LD_IND (may_access_skb in

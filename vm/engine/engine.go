@@ -25,6 +25,7 @@ type Packet struct {
 // engine and stay valid until its next Run.
 type Result struct {
 	Return   uint32  // the verdict: the classic return value, or the lower half of r0
+	R0       uint64  // all of r0; 0 where the engine knows only Return
 	Data     []byte  // the packet after the program; nil where the engine cannot change packets
 	Redirect int     // interface index or map slot of a redirect, 0 for none
 	Events   []Event // what the program sent out, in order
