@@ -10,6 +10,7 @@ import (
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/cbpf/origin"
+	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
 var compileCommand = command{
@@ -62,7 +63,7 @@ type compileRun struct {
 
 func bindCompile(a *app, flags *pflag.FlagSet) func([]string) error {
 	c := &compileRun{app: a}
-	flags.StringVarP(&c.linkType, "linktype", "y", "EN10MB", "link type of the packets: "+linkTypeNames())
+	flags.StringVarP(&c.linkType, "linktype", "y", "", "link type of the packets: "+linkTypeNames()+" (default EN10MB; RAW at cgroup_skb)")
 	flags.Uint32VarP(&c.snapLen, "snaplen", "s", 262144, "what the program returns for a match: the bytes to keep")
 	c.filterFlags.declare(flags)
 	flags.BoolVar(&c.live, "live", false, "for a live Linux interface: VLAN tags and directions are asked of the kernel")
@@ -74,7 +75,7 @@ func bindCompile(a *app, flags *pflag.FlagSet) func([]string) error {
 }
 
 func (c *compileRun) run(args []string) error {
-	link, err := cbpf.ParseLinkType(c.linkType)
+	link, err := c.link()
 	if err != nil {
 		return usage(err)
 	}
@@ -98,6 +99,24 @@ func (c *compileRun) run(args []string) error {
 		return c.writeClassic(c.outputFlags, "d", program.Insns, c.comment(program, program.Origin))
 	}
 	return c.writeLifted(program)
+}
+
+// link returns the link type that the filter is for. Some hooks see packets
+// from the network header on, so there only raw IP makes sense.
+func (c *compileRun) link() (cbpf.LinkType, error) {
+	hook, hookErr := abi.ParseHook(c.hook)
+	fromNetwork := hookErr == nil && !hook.Info().FromLink
+	switch {
+	case c.linkType == "" && fromNetwork:
+		return cbpf.LinkRaw, nil
+	case c.linkType == "":
+		return cbpf.LinkEthernet, nil
+	}
+	link, err := cbpf.ParseLinkType(c.linkType)
+	if err == nil && fromNetwork && link != cbpf.LinkRaw && link != cbpf.LinkIPv4 && link != cbpf.LinkIPv6 {
+		return 0, fmt.Errorf("programs at %s see packets without their link header: -y RAW, IPV4 or IPV6, not %v", hook, link)
+	}
+	return link, err
 }
 
 // comment returns the function that shows an instruction's part of the
