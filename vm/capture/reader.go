@@ -107,7 +107,8 @@ func (r *Reader) ByteOrder() binary.ByteOrder { return byteOrder(r.bigEndian) }
 func (r *Reader) Interfaces() []Interface { return r.interfaces }
 
 // Buffered reports whether Next would return without asking the source, which
-// may be a live one and let it wait. It is false also where that is not clear
+// may be a live one and let it wait. Then the call also leaves the bytes and
+// options of earlier packets where they are; without it, they may be overwritten. It is false also where that is not clear
 // without decoding more.
 func (r *Reader) Buffered() bool {
 	switch {

@@ -77,7 +77,10 @@ func Compare(src Source, sidesFor Sides, visit Visitor) (*Disagreement, error) {
 	}
 	var found *Disagreement
 	err := Run(src, engines, func(n int, p *capture.Packet, results []engine.Result) error {
-		if found = disagreement(n, p, sides, results); found != nil {
+		if len(sides) > 1 {
+			found = disagreement(n, p, sides, results)
+		}
+		if found != nil {
 			return Stop
 		}
 		if visit == nil {

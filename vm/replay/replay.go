@@ -13,16 +13,27 @@ import (
 // A Source gives packets one after another, and io.EOF at the end. A packet is
 // valid until the next call. [*capture.Reader] is one.
 //
-// A source may also have a method Buffered, which says no where Next would have
-// to wait. Packets that have come are not held back then for more to follow.
+// A source may also have a method Buffered. It says whether Next would return
+// at once and leave the bytes of earlier packets in place. Packets of such a
+// source are run where they lie, without a copy, and those that have come are
+// not held back for more to follow.
 type Source interface {
 	Next() (*capture.Packet, error)
 }
 
-type bufferedSource interface{ Buffered() bool }
+type bufferedSource interface {
+	Source
+	Buffered() bool
+}
 
 // First returns a source that ends after n packets of src.
-func First(src Source, n int) Source { return &first{src, n} }
+func First(src Source, n int) Source {
+	f := &first{src, n}
+	if b, ok := src.(bufferedSource); ok {
+		return &firstBuffered{f, b}
+	}
+	return f
+}
 
 type first struct {
 	src  Source
@@ -37,13 +48,12 @@ func (f *first) Next() (*capture.Packet, error) {
 	return f.src.Next()
 }
 
-func (f *first) Buffered() bool { return f.left > 0 && !waits(f.src) }
-
-// waits reports whether Next may have to wait for a packet.
-func waits(src Source) bool {
-	b, ok := src.(bufferedSource)
-	return ok && !b.Buffered()
+type firstBuffered struct {
+	*first
+	src bufferedSource
 }
+
+func (f *firstBuffered) Buffered() bool { return f.left <= 0 || f.src.Buffered() }
 
 // A Visitor is called for each packet, in order. The first packet has the
 // number 1, as in Wireshark. results[i] is what engine i made of it. Packet and
@@ -104,7 +114,7 @@ type batch struct {
 	link    cbpf.LinkType   // what the engines are for
 	held    *capture.Packet // taken from the source, but of another link type
 	before  int             // packets in earlier batches
-	bytes   []byte          // that the packets refer to
+	bytes   []byte          // copies of the packets' bytes, of a source that is not buffered
 	packets []capture.Packet
 	in      []engine.Packet
 	out     [][]engine.Result // by engine, then by packet
@@ -134,16 +144,17 @@ func (b *batch) use(engines Engines, link cbpf.LinkType) error {
 	return err
 }
 
-// fill takes the next packets from src, up to the first of another link type,
-// and returns src's error, if it had one.
+// fill takes the next packets from src, up to the first of another link type
+// or the first to wait for, and returns src's error, if it had one.
 func (b *batch) fill(src Source) error {
 	b.before += len(b.packets)
 	b.bytes, b.packets, b.in = b.bytes[:0], b.packets[:0], b.in[:0]
-	for len(b.packets) < batchPackets && len(b.bytes) < batchBytes && (len(b.packets) == 0 || !waits(src)) {
-		next, err := b.held, error(nil)
-		if next == nil {
-			next, err = src.Next()
+	buffered, inPlace := src.(bufferedSource)
+	for len(b.packets) < batchPackets && len(b.bytes) < batchBytes {
+		if inPlace && len(b.packets) > 0 && !buffered.Buffered() {
+			return nil
 		}
+		next, err := b.next(src)
 		if err != nil {
 			return err
 		}
@@ -151,13 +162,29 @@ func (b *batch) fill(src Source) error {
 			b.held = next
 			return nil
 		}
-		b.held = nil
-		var p capture.Packet
-		p, b.bytes = next.CloneInto(b.bytes)
-		b.packets = append(b.packets, p)
-		b.in = append(b.in, p.Engine())
+		b.add(next, inPlace)
 	}
 	return nil
+}
+
+// next returns the packet that was held back, or the next one of src.
+func (b *batch) next(src Source) (*capture.Packet, error) {
+	if p := b.held; p != nil {
+		b.held = nil
+		return p, nil
+	}
+	return src.Next()
+}
+
+func (b *batch) add(p *capture.Packet, inPlace bool) {
+	if inPlace {
+		b.packets = append(b.packets, *p)
+	} else {
+		var clone capture.Packet
+		clone, b.bytes = p.CloneInto(b.bytes)
+		b.packets = append(b.packets, clone)
+	}
+	b.in = append(b.in, b.packets[len(b.packets)-1].Engine())
 }
 
 func (b *batch) run(engines Engines) error {

@@ -146,6 +146,37 @@ func TestLiveSource(t *testing.T) {
 	}
 }
 
+// TestPacketsInPlace replays a capture of several read buffers, whose packets
+// are run where they lie, and looks for bytes that were overwritten too early.
+func TestPacketsInPlace(t *testing.T) {
+	var file bytes.Buffer
+	w := capture.NewWriter(&file, capture.WriterOptions{LinkType: cbpf.LinkRaw})
+	src, n := source(20000), 0
+	for p, err := src.Next(); err == nil; p, err = src.Next() {
+		p.LinkType = cbpf.LinkRaw
+		if err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := capture.NewReader(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = replay.Run(replay.First(r, 15000), replay.Always(&sum{}), func(number int, p *capture.Packet, results []engine.Result) error {
+		n++
+		if results[0].Return != sumOf(number) || len(p.Data) != number%256 || len(p.Data) > 0 && p.Data[0] != byte(number) {
+			return fmt.Errorf("packet %d has %d bytes that add up to %d", number, len(p.Data), results[0].Return)
+		}
+		return nil
+	})
+	if err != nil || n != 15000 {
+		t.Errorf("%d packets, %v", n, err)
+	}
+}
+
 type failing struct{ sum }
 
 func (*failing) Run([]engine.Packet, []engine.Result) error { return errors.New("out of order") }
