@@ -31,6 +31,10 @@ type Options struct {
 	// filter sees what a capture file has.
 	Live bool
 
+	// BigEndian says that a big-endian machine wrote the capture. It matters
+	// for NULL only, whose address family has the byte order of its host.
+	BigEndian bool
+
 	// Netmask of the network captured from, for "ip broadcast": 0xffffff00
 	// is a /24. It counts only if NetmaskKnown is set.
 	Netmask      uint32

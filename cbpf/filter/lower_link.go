@@ -185,8 +185,11 @@ const (
 var afINET6Files = []uint32{30, 24, 28} // Darwin; NetBSD, OpenBSD and Npcap; FreeBSD
 
 // nullType tests an address family in the byte order of the host that wrote
-// it, taken to be little endian.
+// it.
 func nullType(lw *lowerer, l layer, protocol uint32) test {
+	if lw.opts.BigEndian {
+		return loopType(lw, l, protocol)
+	}
 	return lw.addressFamily(l, protocol, func(af uint32) uint32 { return af << 24 })
 }
 

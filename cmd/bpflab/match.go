@@ -105,10 +105,17 @@ func (m *matchRun) readCapture(name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	sides := m.filters.of(reader)
+	// A mistake in the filter is an error even where there are no packets.
+	for _, i := range reader.Interfaces() {
+		if _, err := sides(i.LinkType); err != nil {
+			return err
+		}
+	}
 	if err := m.openOutput(reader); err != nil {
 		return err
 	}
-	disagreement, err := replay.Compare(reader, m.filters.sides, func(number int, p *capture.Packet, results []engine.Result) error {
+	disagreement, err := replay.Compare(reader, sides, func(number int, p *capture.Packet, results []engine.Result) error {
 		if results[0].Fault != nil {
 			return fmt.Errorf("packet %d: %w", number, results[0].Fault)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/net/bpf"
@@ -10,21 +11,28 @@ import (
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 	"github.com/bpflab/bpflab/vm/replay"
 )
 
-// linkFilters holds the engines that run the filter, by link type, because a
-// filter is compiled for one, and a capture may have several.
+// linkFilters holds the engines that run the filter, by what a filter is
+// compiled for, because a capture may have several link types.
 type linkFilters struct {
 	names   []string // of the engines
-	compile func(cbpf.LinkType) ([]bpf.RawInstruction, error)
-	made    map[cbpf.LinkType][]replay.Side
+	compile func(variant) ([]bpf.RawInstruction, error)
+	made    map[variant][]replay.Side
+}
+
+// A variant is what the packets of a capture make of a filter.
+type variant struct {
+	link      cbpf.LinkType
+	bigEndian bool // the machine that wrote the capture
 }
 
 // newFilters reads the filter or the program that the flags name.
 func (m *matchRun) newFilters(args []string) (*linkFilters, error) {
-	f := &linkFilters{made: make(map[cbpf.LinkType][]replay.Side)}
+	f := &linkFilters{made: make(map[variant][]replay.Side)}
 	switch m.engine {
 	case "all":
 		f.names = []string{"cbpf", "interp"}
@@ -40,8 +48,10 @@ func (m *matchRun) newFilters(args []string) (*linkFilters, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.compile = func(link cbpf.LinkType) ([]bpf.RawInstruction, error) {
-		p, err := filter.Compile(text, m.filterFlags.options(link))
+	f.compile = func(v variant) ([]bpf.RawInstruction, error) {
+		options := m.filterFlags.options(v.link)
+		options.BigEndian = v.bigEndian
+		p, err := filter.Compile(text, options)
 		if err != nil {
 			return nil, err
 		}
@@ -55,16 +65,21 @@ func (m *matchRun) useProgram(f *linkFilters, args []string) error {
 		return usagef("both a program and a filter given")
 	}
 	prog, err := m.readClassic(m.program)
-	f.compile = func(cbpf.LinkType) ([]bpf.RawInstruction, error) { return prog, nil }
+	f.compile = func(variant) ([]bpf.RawInstruction, error) { return prog, nil }
 	return err
 }
 
-// sides returns the engines for packets of a link type.
-func (f *linkFilters) sides(link cbpf.LinkType) ([]replay.Side, error) {
-	if sides, ok := f.made[link]; ok {
+// of returns the engines for a capture, by link type.
+func (f *linkFilters) of(r *capture.Reader) replay.Sides {
+	bigEndian := r.ByteOrder() == binary.BigEndian
+	return func(link cbpf.LinkType) ([]replay.Side, error) { return f.sides(variant{link, bigEndian}) }
+}
+
+func (f *linkFilters) sides(v variant) ([]replay.Side, error) {
+	if sides, ok := f.made[v]; ok {
 		return sides, nil
 	}
-	prog, err := f.compile(link)
+	prog, err := f.compile(v)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +91,7 @@ func (f *linkFilters) sides(link cbpf.LinkType) ([]replay.Side, error) {
 		}
 		sides = append(sides, replay.Side{Engine: e})
 	}
-	f.made[link] = sides
+	f.made[v] = sides
 	return sides, nil
 }
 

@@ -25,7 +25,7 @@ func TestDisagreement(t *testing.T) {
 	}
 	m := &matchRun{
 		app:     newApp(nil, io.Discard, io.Discard),
-		filters: &linkFilters{made: map[cbpf.LinkType][]replay.Side{cbpf.LinkEthernet: sides}},
+		filters: &linkFilters{made: map[variant][]replay.Side{{link: cbpf.LinkEthernet}: sides}},
 	}
 	err := m.readCapture("../../testdata/captures/mixed.pcap")
 	if !errors.As(err, new(answerNo)) || statusOf(err) != exitNo {
