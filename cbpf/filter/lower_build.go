@@ -49,6 +49,17 @@ func not(t test) test {
 	}
 }
 
+// by says that a test stands for a part of its primitive, not for the whole.
+func (lw *lowerer) by(part Span, t test) test {
+	if part.Start >= part.End {
+		return t
+	}
+	return func(in edges) (yes, no edges) {
+		defer lw.standFor(part)()
+		return t(in)
+	}
+}
+
 // A loader reads size bytes of a header, k bytes into it.
 type loader func(s *site, k uint32, size uint8) *ir.Value
 

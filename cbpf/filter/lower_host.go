@@ -17,28 +17,28 @@ func (lw *lowerer) nets(t *TestNet, l layer) test {
 func (lw *lowerer) net(t *TestNet, n *Net, l layer) test {
 	switch {
 	case n.IPv6:
-		return lw.addresses(t.Dir, n, l, etherIP6, 8, 24)
+		return lw.addresses(t, n, l, etherIP6, 8, 24)
 	case t.Proto == ProtoIP:
-		return lw.addresses(t.Dir, n, l, etherIP, 12, 16)
+		return lw.addresses(t, n, l, etherIP, 12, 16)
 	case t.Proto == ProtoARP:
-		return lw.addresses(t.Dir, n, l, etherARP, 14, 24)
+		return lw.addresses(t, n, l, etherARP, 14, 24)
 	case t.Proto == ProtoRARP:
-		return lw.addresses(t.Dir, n, l, etherRARP, 14, 24)
+		return lw.addresses(t, n, l, etherRARP, 14, 24)
 	case t.Proto != ProtoNone:
 		return lw.refuse("not supported yet: addresses of this protocol")
 	case l.labels > 0:
-		return lw.addresses(t.Dir, n, l, etherIP, 12, 16)
+		return lw.addresses(t, n, l, etherIP, 12, 16)
 	}
 	return anyOf(
-		lw.addresses(t.Dir, n, l, etherIP, 12, 16),
-		lw.addresses(t.Dir, n, l, etherARP, 14, 24),
-		lw.addresses(t.Dir, n, l, etherRARP, 14, 24))
+		lw.addresses(t, n, l, etherIP, 12, 16),
+		lw.addresses(t, n, l, etherARP, 14, 24),
+		lw.addresses(t, n, l, etherRARP, 14, 24))
 }
 
 // addresses tests one protocol's source and destination, which lie at fixed
 // places of the network header. libpcap tests the protocol once for each; once
 // for both is the same, because the packet does not change in between.
-func (lw *lowerer) addresses(dir Dir, n *Net, l layer, protocol, src, dst uint32) test {
+func (lw *lowerer) addresses(t *TestNet, n *Net, l layer, protocol, src, dst uint32) test {
 	words := 1
 	if n.IPv6 {
 		words = 4
@@ -52,7 +52,9 @@ func (lw *lowerer) addresses(dir Dir, n *Net, l layer, protocol, src, dst uint32
 		}
 		return all(parts...)
 	}
-	return all(lw.linkType(l, protocol), lw.bothWays(dir, address(src), address(dst)))
+	return all(
+		lw.by(t.Parts.Proto, lw.linkType(l, protocol)),
+		lw.by(t.Rest, lw.bothWays(t.Dir, address(src), address(dst))))
 }
 
 // bothWays combines the tests of a source and a destination as the direction

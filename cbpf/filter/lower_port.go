@@ -10,14 +10,15 @@ func (lw *lowerer) ports(t *TestPort, l layer) test {
 	in4 := func(k uint32) test { return lw.inRange(t, transport4(l), k) }
 	return anyOf(
 		all(
-			lw.linkType(l, etherIP6),
-			lw.ipProtocol(t, l.networkHeader(), 6),
-			lw.bothWays(t.Dir, in6(0), in6(2))),
+			lw.by(t.Proto, lw.linkType(l, etherIP6)),
+			lw.by(t.Proto, lw.ipProtocol(t, l.networkHeader(), 6)),
+			lw.by(t.Rest, lw.bothWays(t.Dir, in6(0), in6(2)))),
 		all(
-			lw.linkType(l, etherIP),
-			lw.ipProtocol(t, l.networkHeader(), 9),
-			lw.notLaterFragment(l),
-			lw.bothWays(t.Dir, in4(0), in4(2))))
+			lw.by(t.Proto, lw.linkType(l, etherIP)),
+			lw.by(t.Proto, lw.ipProtocol(t, l.networkHeader(), 9)),
+			lw.by(t.Rest, all(
+				lw.notLaterFragment(l),
+				lw.bothWays(t.Dir, in4(0), in4(2))))))
 }
 
 // ipProtocol holds if the protocol number in an IP header is one of the test's.

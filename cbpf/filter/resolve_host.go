@@ -233,5 +233,5 @@ func netTest(p *Primitive, nets ...Net) (Test, error) {
 			return nil, badProto(p, "an IPv4 address")
 		}
 	}
-	return &TestNet{At: At(p.At), Proto: p.Quals.Proto, Dir: p.Quals.Dir, Nets: nets}, nil
+	return &TestNet{At: At(p.At), Parts: partsOf(p), Proto: p.Quals.Proto, Dir: p.Quals.Dir, Nets: nets}, nil
 }

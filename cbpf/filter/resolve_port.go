@@ -51,7 +51,7 @@ func (r resolution) port(p *Primitive) (Test, error) {
 	if p.Quals.Dir > DirAnd {
 		return nil, errorAt(orID(p.Quals.DirAt, p), "%q is only for the MAC addresses of 802.11", p.Quals.Dir)
 	}
-	t := &TestPort{At: At(p.At), Dir: p.Quals.Dir, Range: p.Quals.Type == TypePortRange}
+	t := &TestPort{At: At(p.At), Parts: partsOf(p), Dir: p.Quals.Dir, Range: p.Quals.Type == TypePortRange}
 	t.Lo, t.Hi = uint16(min(lo.port, hi.port)), uint16(max(lo.port, hi.port))
 	t.IPProtos = []uint8{max(want, listed)}
 	if want == 0 && listed == 0 {

@@ -18,11 +18,31 @@ type At Span
 func (a At) Span() Span { return Span(a) }
 func (a At) test()      {}
 
+// Parts tells the protocol qualifier of a primitive from the rest of it, so that
+// provenance can: in "tcp dst port 80" the tests of the link type and of the IP
+// protocol come from "tcp". Both are empty where no qualifier was written.
+type Parts struct{ Proto, Rest Span }
+
+func partsOf(p *Primitive) Parts {
+	q := p.Quals
+	if q.ProtoAt.Start >= q.ProtoAt.End {
+		return Parts{}
+	}
+	rest := Span{Start: p.ID.At.Start, End: p.At.End}
+	for _, word := range []Span{q.DirAt, q.TypeAt} {
+		if word.Start < word.End {
+			rest.Start = min(rest.Start, word.Start)
+		}
+	}
+	return Parts{q.ProtoAt, rest}
+}
+
 // TestNet holds for packets with a network address in one of Nets, which are
 // tried in order. Proto is ProtoNone (IP and, for IPv4, ARP and RARP), ProtoIP,
 // ProtoIP6, ProtoARP or ProtoRARP.
 type TestNet struct {
 	At
+	Parts
 	Proto Proto
 	Dir   Dir
 	Nets  []Net
@@ -44,10 +64,12 @@ type TestLinkAddr struct {
 }
 
 // TestPort holds for packets of one of IPProtos (IP protocol numbers, tried
-// in order, first all of them over IPv6, then over IPv4) with a port from Lo to Hi. Range says that the text was a
-// portrange, which libpcap compiles differently from a port.
+// in order, first all of them over IPv6, then over IPv4) with a port from Lo to
+// Hi. Range says that the text was a portrange, which libpcap compiles
+// differently from a port.
 type TestPort struct {
 	At
+	Parts
 	IPProtos []uint8
 	Dir      Dir
 	Lo, Hi   uint16
