@@ -26,7 +26,7 @@ type absAccess struct {
 // at least fixed bytes, and X+viaX bytes.
 type lengthFacts struct{ fixed, viaX int64 }
 
-func (f lengthFacts) meet(o lengthFacts) lengthFacts {
+func (f lengthFacts) Meet(o lengthFacts) lengthFacts {
 	return lengthFacts{min(f.fixed, o.fixed), min(f.viaX, o.viaX)}
 }
 

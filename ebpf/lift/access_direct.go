@@ -63,7 +63,7 @@ const (
 	toPointer
 )
 
-func (f packetFacts) meet(o packetFacts) packetFacts {
+func (f packetFacts) Meet(o packetFacts) packetFacts {
 	f.fixed = min(f.fixed, o.fixed)
 	if f.t != o.t {
 		f.t = anchor{}

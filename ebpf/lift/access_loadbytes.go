@@ -26,7 +26,7 @@ const (
 // A window says which packet bytes, from low up to high, are on the stack.
 type window struct{ low, high int64 }
 
-func (w window) meet(o window) window {
+func (w window) Meet(o window) window {
 	if w.low != o.low {
 		return window{}
 	}

@@ -2,8 +2,8 @@ package lift
 
 // A flow carries facts along the edges of the graph while the blocks are
 // translated in topological order. Where paths join, only what holds on all
-// of them is kept: that is what meet of two facts returns.
-type flow[F interface{ meet(F) F }] struct {
+// of them is kept: that is what Meet of two facts returns.
+type flow[F interface{ Meet(F) F }] struct {
 	at map[*block]F
 }
 
@@ -17,7 +17,7 @@ func (f *flow[F]) leave(b *block, facts F) {
 	}
 	for _, s := range b.succ {
 		if old, ok := f.at[s]; ok {
-			f.at[s] = old.meet(facts)
+			f.at[s] = old.Meet(facts)
 		} else {
 			f.at[s] = facts
 		}

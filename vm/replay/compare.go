@@ -81,7 +81,7 @@ func Compare(src Source, sidesFor Sides, visit Visitor) (*Disagreement, error) {
 			found = disagreement(n, p, sides, results)
 		}
 		if found != nil {
-			return Stop
+			return ErrStop
 		}
 		if visit == nil {
 			return nil

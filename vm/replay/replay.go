@@ -70,9 +70,9 @@ func Always(engines ...engine.Engine) Engines {
 	return func(cbpf.LinkType) ([]engine.Engine, error) { return engines, nil }
 }
 
-// Stop is what a visitor returns to end a replay early without an error.
+// ErrStop is what a visitor returns to end a replay early without an error.
 // Engines may have run on packets behind the one it was called for.
-var Stop = errors.New("stop the replay")
+var ErrStop = errors.New("stop the replay")
 
 // A batch ends with whichever comes first. The numbers are large enough to
 // make the cost of entering an engine small, and small enough for the packets
@@ -94,7 +94,7 @@ func Run(src Source, engines Engines, visit Visitor) error {
 			return err
 		}
 		if err := b.visit(visit); err != nil {
-			if errors.Is(err, Stop) {
+			if errors.Is(err, ErrStop) {
 				return nil
 			}
 			return err

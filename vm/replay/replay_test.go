@@ -96,7 +96,7 @@ func TestRunEnds(t *testing.T) {
 		{"source breaks", &packets{n: 300, err: broken}, nil, 300, 300, broken},
 		{"visitor stops", source(1000), func(n int) error {
 			if n == 3 {
-				return replay.Stop
+				return replay.ErrStop
 			}
 			return nil
 		}, 3, 256, nil},
