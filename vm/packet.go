@@ -73,7 +73,7 @@ func (m *Machine) setWindows() {
 	p := &m.packet
 	m.pointContext()
 	switch m.typ {
-	case abi.CGroupSKB:
+	case abi.CGroupSKB, abi.LWTIn, abi.LWTOut, abi.FlowDissector:
 		m.window[read].set(p.data, p.dataEnd)
 	case abi.SocketFilter:
 		// Socket filters have no direct access to the packet.

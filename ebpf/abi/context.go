@@ -28,11 +28,12 @@ const (
 	PacketEnd              // pointer behind the last directly accessible byte
 	PacketMeta             // pointer to the metadata area before the packet
 	Socket                 // pointer to a struct bpf_sock, or NULL
+	FlowKeys               // pointer to a struct bpf_flow_keys
 )
 
 // String returns a word or two for messages.
 func (k Kind) String() string {
-	return [...]string{"scalar", "packet", "packet end", "packet metadata", "socket or NULL"}[k]
+	return [...]string{"scalar", "packet", "packet end", "packet metadata", "socket or NULL", "flow keys"}[k]
 }
 
 // Sizes is a set of access widths; the bits are the widths 1, 2, 4 and 8.
@@ -54,10 +55,10 @@ func (s Sizes) Has(n int) bool { return n > 0 && n <= 8 && s&Sizes(n) != 0 && n&
 // ContextOf returns the context of a program type, or nil if this package
 // does not describe it.
 func ContextOf(t ProgType) *Context {
-	switch t {
-	case SocketFilter, SchedCLS, CGroupSKB:
+	switch {
+	case skbTypes.Has(t), t == FlowDissector:
 		return &SKBuff
-	case XDP:
+	case t == XDP:
 		return &XDPMD
 	}
 	return nil

@@ -1,72 +1,59 @@
 package abi
 
-import "github.com/bpflab/bpflab/ebpf"
+import (
+	"sort"
+
+	"github.com/bpflab/bpflab/ebpf"
+)
 
 // A Helper is the prototype of a helper function: a kernel function that a
 // program calls by number, with arguments in R1 to R5 and the result in R0.
 type Helper struct {
-	ID          int32     // the Imm of the call
-	Args        []ArgKind // R1, R2, …
-	Types       TypeSet   // program types that may call it
-	MovesPacket bool      // packet pointers loaded before the call are invalid after it
+	ID          int32      // the Imm of the call
+	Args        []ArgKind  // R1, R2, …
+	Types       TypeSet    // program types that may call it
+	MovesPacket bool       // packet pointers loaded before the call are invalid after it
+	Returns     ReturnKind // what is in R0 after the call
 }
 
 // An ArgKind says what a helper takes in a register.
 type ArgKind uint8
 
 const (
-	ArgContext  ArgKind = iota // the program's context
-	ArgScalar                  // any number
-	ArgReadMem                 // initialised memory, as many bytes as the next argument says
-	ArgWriteMem                // memory that the helper fills, as many bytes as the next argument says
-	ArgSize                    // a size in bytes, at least 1
+	ArgContext        ArgKind = iota // the program's context
+	ArgScalar                        // any number
+	ArgReadMem                       // initialised memory, as many bytes as the next argument says
+	ArgReadMemOrNull                 // likewise, or NULL if the size is 0
+	ArgWriteMem                      // memory that the helper fills, as many bytes as the next argument says
+	ArgWriteMemOrNull                // likewise, or NULL if the size is 0
+	ArgSize                          // a size in bytes, at least 1
+	ArgSizeOrZero                    // a size in bytes
+	ArgMap                           // a map, by a load of its address
+	ArgMapKey                        // a key of the map in R1
+	ArgMapValue                      // a value of the map in R1, which the helper reads
+	ArgMapValueOut                   // room for a value of the map in R1, which the helper fills
+	ArgFunc                          // a function of the program, by a load of its address
+	ArgPointerOrNull                 // pointer for a callback, which the helper passes on
+	ArgSpinLock                      // a struct bpf_spin_lock in a map's value
+	ArgSocket                        // what a helper that returns a socket has returned, not NULL
+	ArgRecord                        // what RingbufReserve has returned, not NULL
+	ArgWriteLong                     // 8 bytes that the helper fills
+	ArgReadWriteWord                 // 4 bytes that the helper reads and fills
+	ArgString                        // a string that ends with a 0 byte, in a read-only map
+	ArgFormat                        // likewise, a format for numbers in a read-only map
 )
 
-// The numbers of the helpers that translated programs call, and of the rest
-// of the table (enum bpf_func_id).
+// A ReturnKind says what a helper returns. A number is the result, or 0 for
+// success, or a negative errno; pointers may be NULL.
+type ReturnKind uint8
+
 const (
-	KtimeGetNS           int32 = 5
-	TracePrintk          int32 = 6
-	GetPrandomU32        int32 = 7
-	GetSMPProcessorID    int32 = 8
-	SKBStoreBytes        int32 = 9
-	SKBLoadBytes         int32 = 26
-	GetHashRecalc        int32 = 34
-	SKBPullData          int32 = 39
-	XDPAdjustHead        int32 = 44
-	XDPAdjustMeta        int32 = 54
-	XDPAdjustTail        int32 = 65
-	SKBLoadBytesRelative int32 = 68
-	XDPGetBuffLen        int32 = 188
-	XDPLoadBytes         int32 = 189
-	XDPStoreBytes        int32 = 190
+	ReturnsScalar  ReturnKind = iota
+	ReturnsNothing            // R0 is undefined
+	ReturnsValue              // pointer to a value of the map in R1
+	ReturnsRecord             // pointer to as many bytes as R2 says, of the ring buffer in R1
+	ReturnsSocket             // pointer to a socket, which the program must release
 )
-
-// Start headers of SKBLoadBytesRelative, its fifth argument.
-const (
-	HdrStartMAC = 0
-	HdrStartNet = 1
-)
-
-// Helpers lists the helper functions known here in rising order of number.
-// All of them return a scalar: the loads and stores 0 or a negative errno.
-var Helpers = []Helper{
-	{KtimeGetNS, nil, allTypes, false},
-	{TracePrintk, []ArgKind{ArgReadMem, ArgSize, ArgScalar, ArgScalar, ArgScalar}, allTypes, false},
-	{GetPrandomU32, nil, allTypes, false},
-	{GetSMPProcessorID, nil, allTypes, false},
-	{SKBStoreBytes, []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize, ArgScalar}, Types(SchedCLS), true},
-	{SKBLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, skbTypes, false},
-	{GetHashRecalc, []ArgKind{ArgContext}, Types(SchedCLS), false},
-	{SKBPullData, []ArgKind{ArgContext, ArgScalar}, Types(SchedCLS), true},
-	{XDPAdjustHead, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
-	{XDPAdjustMeta, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
-	{XDPAdjustTail, []ArgKind{ArgContext, ArgScalar}, Types(XDP), true},
-	{SKBLoadBytesRelative, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize, ArgScalar}, skbTypes, false},
-	{XDPGetBuffLen, []ArgKind{ArgContext}, Types(XDP), false},
-	{XDPLoadBytes, []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types(XDP), false},
-	{XDPStoreBytes, []ArgKind{ArgContext, ArgScalar, ArgReadMem, ArgSize}, Types(XDP), false},
-}
 
 // Name returns the helper's name with its prefix, such as "bpf_skb_load_bytes".
 func (h *Helper) Name() string { return ebpf.HelperName(h.ID) }
@@ -74,10 +61,9 @@ func (h *Helper) Name() string { return ebpf.HelperName(h.ID) }
 // HelperByID returns the helper function with the given number, or nil if it
 // is not in the table.
 func HelperByID(id int32) *Helper {
-	for i := range Helpers {
-		if Helpers[i].ID == id {
-			return &Helpers[i]
-		}
+	i := sort.Search(len(Helpers), func(i int) bool { return Helpers[i].ID >= id })
+	if i == len(Helpers) || Helpers[i].ID != id {
+		return nil
 	}
-	return nil
+	return &Helpers[i]
 }

@@ -9,10 +9,15 @@ type ProgType uint32
 
 // The program types that attach to packets and have a context here.
 const (
-	SocketFilter ProgType = 1
-	SchedCLS     ProgType = 3
-	XDP          ProgType = 6
-	CGroupSKB    ProgType = 8
+	SocketFilter  ProgType = 1
+	SchedCLS      ProgType = 3
+	SchedACT      ProgType = 4
+	XDP           ProgType = 6
+	CGroupSKB     ProgType = 8
+	LWTIn         ProgType = 10
+	LWTOut        ProgType = 11
+	LWTXmit       ProgType = 12
+	FlowDissector ProgType = 22
 )
 
 // The program types that look at the running system. What R1 points to is the
@@ -66,9 +71,12 @@ func (s TypeSet) Has(t ProgType) bool { return t < 64 && s>>t&1 != 0 }
 
 // The sets that the tables are written with.
 var (
-	skbTypes     = Types(SocketFilter, SchedCLS, CGroupSKB)
+	schedTypes   = Types(SchedCLS, SchedACT)
+	lwtTypes     = Types(LWTIn, LWTOut, LWTXmit)
+	skbTypes     = schedTypes | lwtTypes | Types(SocketFilter, CGroupSKB)
+	netTypes     = skbTypes | Types(XDP, FlowDissector)
 	tracingTypes = Types(Kprobe, Tracepoint, PerfEvent, RawTracepoint, Tracing, Syscall)
-	allTypes     = skbTypes | Types(XDP) | tracingTypes
+	allTypes     = netTypes | tracingTypes
 )
 
 // HasByteContext reports whether the context of programs of type t is bytes
@@ -78,4 +86,4 @@ func (t ProgType) HasByteContext() bool { return tracingTypes.Has(t) }
 // HasLegacyLoads reports whether programs of type t may use the packet loads
 // that eBPF inherits from classic BPF, LD_ABS and LD_IND (may_access_skb in
 // kernel/bpf/verifier.c).
-func (t ProgType) HasLegacyLoads() bool { return t == SocketFilter || t == SchedCLS }
+func (t ProgType) HasLegacyLoads() bool { return t == SocketFilter || schedTypes.Has(t) }

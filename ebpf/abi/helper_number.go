@@ -1,0 +1,100 @@
+package abi
+
+// The numbers of the helper functions in [Helpers] (enum bpf_func_id).
+const (
+	MapLookupElem        int32 = 1
+	MapUpdateElem        int32 = 2
+	MapDeleteElem        int32 = 3
+	ProbeRead            int32 = 4
+	KtimeGetNS           int32 = 5
+	TracePrintk          int32 = 6
+	GetPrandomU32        int32 = 7
+	GetSMPProcessorID    int32 = 8
+	SKBStoreBytes        int32 = 9
+	L3CsumReplace        int32 = 10
+	L4CsumReplace        int32 = 11
+	TailCall             int32 = 12
+	CloneRedirect        int32 = 13
+	GetCurrentPIDTgid    int32 = 14
+	GetCurrentUIDGID     int32 = 15
+	GetCurrentComm       int32 = 16
+	SKBVLANPush          int32 = 18
+	SKBVLANPop           int32 = 19
+	SKBGetTunnelKey      int32 = 20
+	SKBSetTunnelKey      int32 = 21
+	Redirect             int32 = 23
+	GetRouteRealm        int32 = 24
+	PerfEventOutput      int32 = 25
+	SKBLoadBytes         int32 = 26
+	CsumDiff             int32 = 28
+	SKBGetTunnelOpt      int32 = 29
+	SKBSetTunnelOpt      int32 = 30
+	SKBChangeProto       int32 = 31
+	SKBChangeType        int32 = 32
+	GetHashRecalc        int32 = 34
+	GetCurrentTask       int32 = 35
+	SKBChangeTail        int32 = 38
+	SKBPullData          int32 = 39
+	CsumUpdate           int32 = 40
+	SetHashInvalid       int32 = 41
+	GetNUMANodeID        int32 = 42
+	SKBChangeHead        int32 = 43
+	XDPAdjustHead        int32 = 44
+	ProbeReadStr         int32 = 45
+	GetSocketCookie      int32 = 46
+	GetSocketUID         int32 = 47
+	SetHash              int32 = 48
+	SKBAdjustRoom        int32 = 50
+	RedirectMap          int32 = 51
+	XDPAdjustMeta        int32 = 54
+	XDPAdjustTail        int32 = 65
+	SKBLoadBytesRelative int32 = 68
+	FibLookup            int32 = 69
+	GetCurrentCgroupID   int32 = 80
+	SKLookupTCP          int32 = 84
+	SKLookupUDP          int32 = 85
+	SKRelease            int32 = 86
+	MapPushElem          int32 = 87
+	MapPopElem           int32 = 88
+	MapPeekElem          int32 = 89
+	SpinLock             int32 = 93
+	SpinUnlock           int32 = 94
+	SKBEcnSetCE          int32 = 97
+	SKCLookupTCP         int32 = 99
+	Strtol               int32 = 105
+	Strtoul              int32 = 106
+	ProbeReadUser        int32 = 112
+	ProbeReadKernel      int32 = 113
+	ProbeReadUserStr     int32 = 114
+	ProbeReadKernelStr   int32 = 115
+	Jiffies64            int32 = 118
+	SKAssign             int32 = 124
+	KtimeGetBootNS       int32 = 125
+	RingbufOutput        int32 = 130
+	RingbufReserve       int32 = 131
+	RingbufSubmit        int32 = 132
+	RingbufDiscard       int32 = 133
+	RingbufQuery         int32 = 134
+	CsumLevel            int32 = 135
+	RedirectNeigh        int32 = 152
+	RedirectPeer         int32 = 155
+	KtimeGetCoarseNS     int32 = 160
+	CheckMTU             int32 = 163
+	ForEachMapElem       int32 = 164
+	Snprintf             int32 = 165
+	TraceVprintk         int32 = 177
+	Loop                 int32 = 181
+	Strncmp              int32 = 182
+	XDPGetBuffLen        int32 = 188
+	XDPLoadBytes         int32 = 189
+	XDPStoreBytes        int32 = 190
+	SKBSetTstamp         int32 = 192
+	MapLookupPercpuElem  int32 = 195
+	KtimeGetTAINS        int32 = 208
+)
+
+// Start headers of SKBLoadBytesRelative, its fifth argument.
+const (
+	HdrStartMAC = 0
+	HdrStartNet = 1
+)
