@@ -102,7 +102,7 @@ type Function struct {
 
 // A Line is a line of the source of a program, from the object's BTF.
 type Line struct {
-	File   string // as the compiler was given it
+	File   string // as the compiler was given it, relative to where it ran
 	Number int    // from 1
 	Text   string // without surrounding blanks; "" if the compiler had none
 }

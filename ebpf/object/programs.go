@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -63,7 +64,7 @@ func (p *Program) layout(insns asm.Instructions) (slots []int) {
 		if source, ok := ins.Source().(*btf.Line); ok && source.LineNumber() == 0 {
 			from = nil // made by the compiler, from no line
 		} else if ok {
-			line := Line{source.FileName(), int(source.LineNumber()), strings.TrimSpace(source.Line())}
+			line := Line{fileName(source.FileName()), int(source.LineNumber()), strings.TrimSpace(source.Line())}
 			index, seen := known[line]
 			if !seen {
 				index = len(p.Lines)
@@ -78,6 +79,14 @@ func (p *Program) layout(insns asm.Instructions) (slots []int) {
 		}
 	}
 	return slots
+}
+
+// fileName tidies "./dir/../file.c", as compilers put names together.
+func fileName(name string) string {
+	if name == "" {
+		return ""
+	}
+	return path.Clean(name)
 }
 
 // fail makes an error about an instruction.

@@ -13,12 +13,13 @@ typedef signed long long s64;
 
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
+#define OFFSET(type, member) __builtin_offsetof(type, member)
 #define NOINLINE __attribute__((noinline))
 
 /* Map definitions: the loader reads the types of the members from the BTF. */
 #define UINT(name, value) int(*name)[value]
 #define TYPE(name, type) type *name
-#define VALUES(name, type) type *name[]
+#define VALUES(name, type) __typeof__(type) *name[]
 
 enum map_kind {
 	HASH = 1, ARRAY = 2, PROG_ARRAY = 3, PERCPU_ARRAY = 6, LRU_HASH = 9,
