@@ -1,0 +1,275 @@
+package maps
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// A hash is a hash table of chained slots; LRU maps are it, too (lru.go).
+//
+// A bucket is a word: 0 for empty, or the address of the first slot of a chain.
+// There are as many buckets as a power of two that is at least max_entries.
+// A slot is
+//
+//	 0  next slot of the chain, or the end mark 2*bucket+1
+//	 4  hash of the key; in a free slot the next free one
+//	 8  1 if the slot is in a chain
+//	12  1 if a program has looked it up (LRU)
+//	16  key, filled up with zero bytes to a multiple of 8
+//	 …  value, or the values of all CPUs
+//
+// Updates take a lock; lookups do not, so that machine code can do them. A
+// lookup that reads a slot while it moves to another chain comes to an end mark
+// that is not its bucket's, and starts again (the kernel's hlist_nulls).
+//
+// An update of an existing key does not touch the element: it puts a new one
+// in its place in the chain, so that an iteration goes on as if nothing had
+// happened, and gives the old one back to the pool. In per-CPU maps values are
+// updated in place, as in the kernel.
+type hash struct {
+	pool          // of slots
+	buckets, mask uint32
+	offset        uint32 // of the value in a slot
+	lru           bool
+	mu            sync.Mutex
+	count         uint32 // elements
+	hand          uint32 // see lru.go
+}
+
+const (
+	slotNext  = 0
+	slotHash  = 4
+	slotFree  = 4
+	slotLive  = 8
+	slotRef   = 12
+	slotKey   = 16
+	bucketLen = 4
+)
+
+func newHash(m *Map) (kind, error) {
+	h, err := makeHash(m, m.spec.ValueSize)
+	return h, err
+}
+
+func makeHash(m *Map, valueSize uint32) (*hash, error) {
+	h := &hash{pool: pool{Map: m, link: slotFree}, lru: isLRU(m.spec.Kind)}
+	h.mask = uint32(pow2(m.spec.MaxEntries) - 1)
+	h.offset = slotKey + uint32(round8(uint64(m.spec.KeySize)))
+	stride := round8(uint64(valueSize))
+	if m.step != 0 {
+		stride *= uint64(m.set.cpus)
+	}
+	stride += uint64(h.offset)
+	h.stride = uint32(stride)
+	var err error
+	if h.buckets, err = m.set.mem.Alloc(bucketLen * (uint64(h.mask) + 1)); err != nil {
+		return nil, err
+	}
+	h.start, err = m.set.mem.Alloc(product(uint64(m.spec.MaxEntries)+spareSlots, stride))
+	return h, err
+}
+
+func (h *hash) layout() layout {
+	return layout{elements: h.start, stride: h.stride, offset: h.offset, buckets: h.buckets, mask: h.mask}
+}
+
+func (h *hash) bucket(sum uint32) uint32 { return h.buckets + bucketLen*(sum&h.mask) }
+
+// lookup returns the slot with that key, 0 for none. It takes no lock.
+func (h *hash) lookup(key []byte) uint32 {
+	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.spec.KeySize
+	sum := hashKey(p, n, 0)
+	base := h.set.mem.Base()
+	for {
+		at := atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(h.bucket(sum)))))
+		if at == 0 {
+			return 0
+		}
+		for at&1 == 0 {
+			slot := unsafe.Add(base, uintptr(at))
+			if atomic.LoadUint32((*uint32)(unsafe.Add(slot, slotHash))) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
+				return at
+			}
+			at = atomic.LoadUint32((*uint32)(slot))
+		}
+		if at>>1 == sum&h.mask {
+			return 0
+		}
+	}
+}
+
+// locate is lookup under the lock. It also returns the word that leads to the
+// slot, or the bucket if there is none.
+func (h *hash) locate(key []byte) (link, slot, sum uint32) {
+	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.spec.KeySize
+	sum = hashKey(p, n, 0)
+	link = h.bucket(sum)
+	for slot = h.load(link); slot != 0 && slot&1 == 0; slot = h.load(link) {
+		if h.load(slot+slotHash) == sum && sameKey(h.at(slot+slotKey), p, n) {
+			return link, slot, sum
+		}
+		link = slot + slotNext
+	}
+	return h.bucket(sum), 0, sum
+}
+
+func (h *hash) find(key []byte) uint32 {
+	slot := h.lookup(key)
+	if slot == 0 {
+		return 0
+	}
+	if h.lru {
+		h.refer(slot)
+	}
+	return slot + h.offset
+}
+
+func (h *hash) read(key, value []byte) Errno {
+	slot := h.lookup(key) // without refer: a dump is not use
+	if slot == 0 {
+		return ENOENT
+	}
+	h.get(slot+h.offset, value)
+	return 0
+}
+
+func (h *hash) write(key, value []byte, flags uint64, from int) Errno {
+	mode := flags
+	if !h.lru && h.step == 0 {
+		mode &^= abi.UpdateLock
+	}
+	if mode > abi.UpdateExist {
+		return EINVAL
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	link, old, sum := h.locate(key)
+	switch {
+	case old != 0 && mode == abi.UpdateNoExist:
+		return EEXIST
+	case old == 0 && mode == abi.UpdateExist:
+		return ENOENT
+	case old != 0 && (h.step != 0 || flags&abi.UpdateLock != 0):
+		h.refer(old)
+		h.putLocked(old+h.offset, value, from, flags)
+		return 0
+	case old != 0:
+		h.replace(link, old, h.fill(key, value, sum, from))
+		return 0
+	case h.count < h.spec.MaxEntries:
+	case !h.lru:
+		return E2BIG
+	default:
+		h.evict()
+	}
+	h.insert(h.bucket(sum), sum, h.fill(key, value, sum, from))
+	return 0
+}
+
+// fill makes a slot of a new element, in no chain yet.
+func (h *hash) fill(key, value []byte, sum uint32, from int) uint32 {
+	slot := h.allocate()
+	h.store(slot+slotHash, sum)
+	h.store(slot+slotRef, 0)
+	area := h.bytes(slot+slotKey, h.stride-slotKey)
+	clear(area[copy(area, key):])
+	h.put(slot+h.offset, value, from)
+	return slot
+}
+
+// insert puts a slot at the head of its chain.
+func (h *hash) insert(bucket, sum, slot uint32) {
+	rest := h.load(bucket)
+	if rest == 0 {
+		rest = (sum&h.mask)<<1 | 1
+	}
+	h.store(slot+slotNext, rest)
+	h.store(slot+slotLive, 1)
+	h.store(bucket, slot)
+	h.count++
+}
+
+// replace puts a slot where another one is.
+func (h *hash) replace(link, old, slot uint32) {
+	h.store(slot+slotNext, h.load(old+slotNext))
+	h.store(slot+slotLive, 1)
+	h.refer(slot)
+	h.store(link, slot)
+	h.discard(old)
+}
+
+// unlink takes a slot out of its chain.
+func (h *hash) unlink(link, slot uint32) {
+	h.store(link, h.load(slot+slotNext))
+	h.count--
+	h.discard(slot)
+}
+
+func (h *hash) discard(slot uint32) {
+	h.store(slot+slotLive, 0)
+	h.free(slot)
+}
+
+func (h *hash) remove(key []byte) Errno {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	link, slot, _ := h.locate(key)
+	if slot == 0 {
+		return ENOENT
+	}
+	h.unlink(link, slot)
+	return 0
+}
+
+func (h *hash) take(key, value []byte) Errno {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	link, slot, _ := h.locate(key)
+	if slot == 0 {
+		return ENOENT
+	}
+	h.get(slot+h.offset, value)
+	h.unlink(link, slot)
+	return 0
+}
+
+// next goes through the buckets, and through the chain of each.
+func (h *hash) next(key, next []byte) Errno {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	start := uint64(0)
+	if key != nil {
+		if _, slot, sum := h.locate(key); slot != 0 {
+			if at := h.load(slot + slotNext); at&1 == 0 {
+				copy(next, h.bytes(at+slotKey, h.spec.KeySize))
+				return 0
+			}
+			start = uint64(sum&h.mask) + 1
+		}
+	}
+	for b := start; b <= uint64(h.mask); b++ {
+		if at := h.load(h.buckets + bucketLen*uint32(b)); at != 0 && at&1 == 0 {
+			copy(next, h.bytes(at+slotKey, h.spec.KeySize))
+			return 0
+		}
+	}
+	return ENOENT
+}
+
+// each goes on from an element to the one that was next before the visit, as
+// the kernel does.
+func (h *hash) each(visit func([]byte, uint32) bool) {
+	for b := range uint64(h.mask) + 1 {
+		at := h.load(h.buckets + bucketLen*uint32(b))
+		for at != 0 && at&1 == 0 {
+			next := h.load(at + slotNext)
+			if !visit(h.bytes(at+slotKey, h.spec.KeySize), at+h.offset) {
+				return
+			}
+			at = next
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package maps
+
+import "github.com/bpflab/bpflab/ebpf/abi"
+
+// What follows is for helper functions: operations as programs use them. They
+// do not allocate. Whether a program may call them on a map at all
+// ([abi.MapInfo.Calls]) is for the caller to check, when the program is loaded;
+// so are the lengths of key and value, and that frozen or read-only values are
+// not written.
+
+// Find is map_lookup_elem on a CPU, and map_lookup_percpu_elem for any CPU: it
+// returns the address of the value, 0 if there is none. In a map of maps it is
+// the address of the inner map's header.
+func (m *Map) Find(key []byte, cpu int) uint32 {
+	addr := m.kind.find(key)
+	if m.step == 0 || addr == 0 {
+		return addr
+	}
+	if uint(cpu) >= uint(m.set.cpus) {
+		return 0
+	}
+	return addr + uint32(cpu)*m.step
+}
+
+// Put is map_update_elem by a program on a CPU. In a per-CPU map it sets the
+// value of that CPU, in a new element those of the others to zero.
+func (m *Map) Put(key, value []byte, flags uint64, cpu int) Errno {
+	if flags&abi.UpdateLock != 0 && m.spec.SpinLock == nil || uint(cpu) >= uint(m.set.cpus) {
+		return EINVAL
+	}
+	return m.kind.write(key, value, flags, cpu)
+}
+
+// Remove is map_delete_elem.
+func (m *Map) Remove(key []byte) Errno { return m.kind.remove(key) }
+
+// ForEach is for_each_map_elem on a CPU: it calls visit with each key and the
+// address of its value, until visit returns false, and returns how many it
+// visited. In a hash map, visit may delete the element and others.
+func (m *Map) ForEach(cpu int, visit func(key []byte, value uint32) bool) (visited int) {
+	offset := uint32(cpu) * m.step
+	m.kind.each(func(key []byte, value uint32) bool {
+		visited++
+		return visit(key, value+offset)
+	})
+	return visited
+}
