@@ -97,7 +97,15 @@ func Parse(data []byte, f Format) ([]bpf.RawInstruction, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.parse(data)
+	prog, err := c.parse(data)
+	if err == nil && len(prog) == 0 {
+		e := &SyntaxError{Msg: "no instructions"}
+		if f != FormatRaw && f != FormatRawBE {
+			e.Line, e.Column = 1, 1
+		}
+		return nil, e
+	}
+	return prog, err
 }
 
 // A SyntaxError says where a program's text or bytes are wrong.
