@@ -44,8 +44,16 @@ func (m *Machine) call(o *op) bool {
 			return false
 		}
 	}
+	m.refusal = ""
 	m.reg[0] = c.fn(m, (*[5]uint64)(m.reg[1:6]))
-	return true
+	return m.refusal == ""
+}
+
+// refuse is what a helper returns instead of a result if the machine must not
+// go on, because of something that the kinds of its arguments do not tell.
+func (m *Machine) refuse(why string) uint64 {
+	m.refusal = why
+	return m.reg[0]
 }
 
 // argumentFits checks the argument with index i of a call.

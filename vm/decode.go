@@ -5,21 +5,25 @@ import (
 	"math/bits"
 
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
 // A decoder turns instructions into ops. The program is valid by
 // [ebpf.Validate]; what the decoder refuses is unknown to this machine: maps
 // and other references, kernel functions, helpers without an implementation.
 type decoder struct {
-	m    *Machine
-	prog []ebpf.Instruction
-	at   int // the instruction being decoded
+	m     *Machine
+	typ   abi.ProgType
+	start int // of the program in Machine.prog
+	prog  []ebpf.Instruction
+	at    int // the instruction being decoded
 }
 
-// decode fills m.ops and m.calls.
-func (m *Machine) decode(prog []ebpf.Instruction) error {
-	m.ops = make([]op, len(prog))
-	d := decoder{m: m, prog: prog}
+// decode adds the program at m.prog[start:] to m.ops and m.calls.
+func (m *Machine) decode(t abi.ProgType, start int) error {
+	prog := m.prog[start:]
+	m.ops = append(m.ops, make([]op, len(prog))...)
+	d := decoder{m: m, typ: t, start: start, prog: prog}
 	for ; d.at < len(prog); d.at += prog[d.at].Width() {
 		ins := prog[d.at]
 		o := op{dst: uint8(ins.Dst), src: uint8(ins.Src), off: int32(ins.Off), imm: uint64(int64(ins.Imm))}
@@ -35,7 +39,7 @@ func (m *Machine) decode(prog []ebpf.Instruction) error {
 		if err != nil {
 			return err
 		}
-		m.ops[d.at] = o
+		m.ops[start+d.at] = o
 	}
 	return nil
 }
@@ -101,7 +105,7 @@ var jumpCodes = map[ebpf.Opcode]opcode{
 
 func (d *decoder) jump(o *op, ins ebpf.Instruction) error {
 	if target, ok := ins.Target(d.at); ok {
-		o.off = int32(target)
+		o.off = int32(d.start + target)
 	}
 	switch operation := ins.Op.Operation(); {
 	case operation == ebpf.Exit:
@@ -124,7 +128,7 @@ func (d *decoder) call(o *op, ins ebpf.Instruction) error {
 	if ins.Src == ebpf.CallKfunc {
 		return d.errorf("kernel functions are not supported: call to BTF id %d", ins.Imm)
 	}
-	c, err := newCall(ins.Imm, d.m.typ)
+	c, err := newCall(ins.Imm, d.typ)
 	if err != nil {
 		return d.errorf("%v", err)
 	}
@@ -139,8 +143,8 @@ func (d *decoder) memory(o *op, ins ebpf.Instruction) error {
 	case ins.Op == ebpf.LoadImm64:
 		return d.immediate64(o, ins)
 	case class == ebpf.ClassLD && (mode == ebpf.ModeABS || mode == ebpf.ModeIND):
-		if !d.m.typ.HasLegacyLoads() {
-			return d.errorf("%v programs cannot use legacy packet loads", d.m.typ)
+		if !d.typ.HasLegacyLoads() {
+			return d.errorf("%v programs cannot use legacy packet loads", d.typ)
 		}
 		o.code, o.off = opLoadPacket+width, int32(mode&ebpf.ModeIND)
 	case class == ebpf.ClassLDX && mode == ebpf.ModeMEM:
@@ -167,7 +171,14 @@ func (d *decoder) frameOr(checked, frame opcode, base ebpf.Register, ins ebpf.In
 }
 
 func (d *decoder) immediate64(o *op, ins ebpf.Instruction) error {
-	if ins.Src != 0 {
+	switch ins.Src {
+	case ebpf.WideValue:
+	case ebpf.WideFunc:
+		target, _ := ins.Target(d.at)
+		d.m.targets[d.start+target] = true
+		o.code, o.imm = opLoadImm64, functionAddress(d.start+target)
+		return nil
+	default:
 		return d.errorf("maps and other references are not supported yet: %v", ins)
 	}
 	o.code = opLoadImm64

@@ -11,7 +11,8 @@ import (
 // A Fault says why the machine stopped a program: what the instruction would
 // have done wrong, and the registers before it. %v is one line.
 type Fault struct {
-	Index     int              // of the instruction
+	Program   string           // name of the program, "" if it has none
+	Index     int              // of the instruction in the program
 	Insn      ebpf.Instruction // the instruction; its text is Insn.String
 	Register  ebpf.Register    // that holds the bad address or argument
 	Address   uint64           // what it addresses: the register plus the instruction's offset
@@ -20,7 +21,11 @@ type Fault struct {
 }
 
 func (f *Fault) Error() string {
-	return fmt.Sprintf("instruction %d (%v): %s", f.Index, f.Insn, f.Msg)
+	text := fmt.Sprintf("instruction %d (%v): %s", f.Index, f.Insn, f.Msg)
+	if f.Program != "" {
+		return f.Program + ": " + text
+	}
+	return text
 }
 
 // diagnose makes the fault of the instruction at m.pc, which the interpreter
@@ -28,7 +33,8 @@ func (f *Fault) Error() string {
 // can be found again here, and the interpreter need not keep it.
 func (m *Machine) diagnose() *Fault {
 	ins := m.prog[m.pc]
-	f := &Fault{Index: m.pc, Insn: ins, Registers: [11]uint64(m.reg[:11])}
+	p := m.programAt(m.pc)
+	f := &Fault{Program: p.name, Index: m.pc - p.start, Insn: ins, Registers: [11]uint64(m.reg[:11])}
 	switch ins.Op.Class() {
 	case ebpf.ClassJMP:
 		m.diagnoseCall(f)
@@ -71,8 +77,8 @@ func (k accessKind) String() string {
 
 // refusedField says why the context may not be accessed so.
 func (m *Machine) refusedField(off uint64, size int, kind accessKind, atomic bool) string {
-	c := abi.ContextOf(m.typ)
-	field, _ := c.Access(m.typ, int(off), size, kind == write)
+	c := abi.ContextOf(m.entry.typ)
+	field, _ := c.Access(m.entry.typ, int(off), size, kind == write)
 	name := fmt.Sprintf("offset %d of struct %s", off, c.Name)
 	if field != nil {
 		name = fmt.Sprintf("%s.%s at offset %d", c.Name, field.Name, off)
@@ -80,7 +86,7 @@ func (m *Machine) refusedField(off uint64, size int, kind accessKind, atomic boo
 	if atomic {
 		return name + ": the context takes no atomic operations"
 	}
-	return fmt.Sprintf("%s: %v programs have no such access to it", name, m.typ)
+	return fmt.Sprintf("%s: %v programs have no such access to it", name, m.entry.typ)
 }
 
 // A region is a piece of memory by name, for messages.
@@ -154,7 +160,7 @@ func (g region) String() string {
 // diagnoseCall explains a call.
 func (m *Machine) diagnoseCall(f *Fault) {
 	if f.Insn.Src == ebpf.CallLocal {
-		f.Msg = fmt.Sprintf("more than %d functions are active", maxFrames)
+		f.Msg = tooDeep
 		return
 	}
 	proto := m.calls[m.ops[m.pc].imm].proto
@@ -165,6 +171,7 @@ func (m *Machine) diagnoseCall(f *Fault) {
 			return
 		}
 	}
+	f.Msg = fmt.Sprintf("%s: %s", strings.TrimPrefix(proto.Name(), "bpf_"), m.refusal)
 }
 
 func (m *Machine) refusedArgument(proto *abi.Helper, i int) string {

@@ -1,5 +1,7 @@
 package vm
 
+import "fmt"
+
 const (
 	// maxFrames is how many functions may be active at once, the main
 	// program included (MAX_CALL_FRAMES in the kernel).
@@ -16,36 +18,51 @@ const (
 	maxLoops = 8 << 20
 )
 
-// A frame is what a call to a local function saves of its caller.
+var tooDeep = fmt.Sprintf("more than %d functions are active", maxFrames)
+
+// A frame is what a call to a function saves of its caller, which is a local
+// function call or a helper that calls back.
 type frame struct {
 	pc    int
 	saved [4]uint64 // R6 to R9
 	loops uint32
+	again iteration // of a callback
 }
 
-// enter begins a call to a local function: a new stack frame below the
-// caller's, whose stack stays accessible, because pointers to it may be
-// passed. R6 to R9 are kept for the caller; the callee finds its values in
-// them, as with the kernel's JIT compilers. It says no if all frames are used.
+// enter begins a call to a function: a new stack frame below the caller's,
+// whose stack stays accessible, because pointers to it may be passed. R6 to R9
+// are kept for the caller; the callee finds its values in them, as with the
+// kernel's JIT compilers. It says no if all frames are used.
 func (m *Machine) enter(pc int) bool {
 	if m.depth == maxFrames-1 {
 		return false
 	}
 	f := &m.frames[m.depth]
-	f.pc, f.loops = pc, m.loops
+	f.pc, f.loops, f.again.kind = pc, m.loops, notAgain
 	copy(f.saved[:], m.reg[6:10])
 	m.depth++
 	m.loops = maxLoops
 	m.reg[10] -= stackSize
 	m.stackLow -= stackSize
-	clear(m.bytes(uint64(m.stackLow), stackSize))
+	m.clearFrame()
 	return true
 }
 
-// leave returns to the caller and gives the index to go on at.
+// clearFrame zeroes the stack of the active function.
+func (m *Machine) clearFrame() {
+	if m.usesStack {
+		clear(m.bytes(uint64(m.stackLow), stackSize))
+	}
+}
+
+// leave returns to the caller and gives the index to go on at; from a callback
+// to its next call, if there is one.
 func (m *Machine) leave() int {
+	f := &m.frames[m.depth-1]
+	if f.again.kind != notAgain && m.callAgain(&f.again) {
+		return f.again.fn
+	}
 	m.depth--
-	f := &m.frames[m.depth]
 	copy(m.reg[6:10], f.saved[:])
 	m.loops = f.loops
 	m.reg[10] += stackSize

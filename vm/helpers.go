@@ -19,12 +19,14 @@ var helpers = map[int32]helper{
 	abi.XDPAdjustHead:        xdpAdjustHead,
 	abi.XDPAdjustMeta:        xdpAdjustMeta,
 	abi.XDPAdjustTail:        xdpAdjustTail,
+	abi.Loop:                 loop,
 }
 
 // An errno is one of the kernel's error numbers; helpers return it negated.
 type errno uint64
 
 const (
+	e2BIG  errno = 7
 	eNOMEM errno = 12
 	eACCES errno = 13
 	eFAULT errno = 14

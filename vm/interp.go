@@ -440,9 +440,11 @@ func (m *Machine) interpret() stop {
 
 		// Calls and returns.
 		case opCall:
+			m.pc = pc // helpers that call back or away change it
 			if !m.call(o) {
 				goto fault
 			}
+			pc = m.pc
 		case opCallLocal:
 			if !m.enter(pc) {
 				goto fault

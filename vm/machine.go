@@ -1,15 +1,11 @@
 package vm
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"slices"
 	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf"
-	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/arena"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -52,24 +48,27 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Machine runs one eBPF program: it is the engine "interp". It is not safe
-// for concurrent use.
+// A Machine runs eBPF programs: it is the engine "interp". It is not safe for
+// concurrent use.
 type Machine struct {
-	typ  abi.ProgType
-	prog []ebpf.Instruction
-	o    Options
+	o        Options
+	programs []program
+	entry    *program // where a run starts; see Select
 
-	// The program as the interpreter runs it, and its memory.
-	ops   []op
-	calls []call
-	mem   *arena.Arena
-	base  unsafe.Pointer // address 0
+	// All programs one behind the other, and their memory.
+	prog    []ebpf.Instruction
+	ops     []op
+	calls   []call
+	targets map[int]bool // indexes of functions whose address is taken
+	mem     *arena.Arena
+	base    unsafe.Pointer // address 0
 
 	// The state of a run.
 	reg    [16]uint64 // R0 to R10; 16, so that a masked index is in range
 	pc     int
 	left   uint64 // of the budget
 	loops  uint32 // of may_goto, in this frame
+	tails  int    // tail calls made
 	depth  int    // frames in use below the current one
 	frames [maxFrames]frame
 
@@ -77,7 +76,8 @@ type Machine struct {
 	window             [2]window // the packet, to read and to write
 	stackLow, stackTop uint32
 	usesStack          bool
-	ctx                uint32
+	refusal            string // why the helper being called cannot go on
+	ctx, ctxMemory     uint32 // the context, and where one lies that is a structure
 	ctxAccess          []uint8
 	skb                bool // the context is a __sk_buff, else an xdp_md
 
@@ -85,65 +85,6 @@ type Machine struct {
 	in     *engine.Packet // what this run was given
 	dirty  bool           // the packet may have changed
 	out    []byte         // packets after the program, of one batch
-}
-
-// New makes a machine for a program of the given type. The program is
-// validated ([ebpf.Validate]) but not verified: the machine runs in checked
-// mode, where every access is checked as it happens. The error is an
-// [*ebpf.Error] if it is about an instruction: an invalid one, or one that
-// this machine does not support.
-func New(t abi.ProgType, prog []ebpf.Instruction, o Options) (*Machine, error) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		return nil, errors.New("the eBPF machine needs a little-endian host")
-	}
-	context := abi.ContextOf(t)
-	switch {
-	case context != nil:
-	case t.HasByteContext():
-		context = &abi.Context{}
-	default:
-		return nil, fmt.Errorf("programs of type %v are not supported", t)
-	}
-	if err := ebpf.Validate(prog); err != nil {
-		return nil, err
-	}
-	m := &Machine{typ: t, prog: slices.Clone(prog), o: o.withDefaults(), skb: context == &abi.SKBuff}
-	if err := m.decode(m.prog); err != nil {
-		return nil, err
-	}
-	m.ctxAccess = contextAccess(t, context)
-	m.usesStack = slices.ContainsFunc(prog, usesStack)
-	if err := m.allocate(context); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// usesStack reports whether an instruction can lead to the stack.
-func usesStack(ins ebpf.Instruction) bool { return ins.Dst == ebpf.R10 || ins.Src == ebpf.R10 }
-
-// allocate lays out the machine's memory: context, stack, packet.
-func (m *Machine) allocate(context *abi.Context) (err error) {
-	if m.mem, err = arena.New(); err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.mem.Close())
-		}
-	}()
-	if m.ctx, err = m.mem.Alloc(uint64(context.Size)); err != nil {
-		return err
-	}
-	stack, err := m.mem.Alloc(maxFrames * stackSize)
-	if err != nil {
-		return err
-	}
-	m.stackTop = stack + maxFrames*stackSize
-	if err = m.growPacket(0); err != nil {
-		return err
-	}
-	return nil
 }
 
 // Name returns "interp".
@@ -194,9 +135,7 @@ func (m *Machine) start() {
 	if m.bytesContext() {
 		m.reg[1], m.reg[2] = uint64(m.packet.data), uint64(m.packet.dataEnd-m.packet.data)
 	}
-	m.pc, m.left, m.loops, m.depth = 0, m.o.Budget, maxLoops, 0
+	m.pc, m.left, m.loops, m.depth, m.tails = m.entry.start, m.o.Budget, maxLoops, 0, 0
 	m.stackLow = m.stackTop - stackSize
-	if m.usesStack {
-		clear(m.bytes(uint64(m.stackLow), stackSize))
-	}
+	m.clearFrame()
 }

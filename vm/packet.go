@@ -72,7 +72,7 @@ func (m *Machine) receive(in *engine.Packet) error {
 func (m *Machine) setWindows() {
 	p := &m.packet
 	m.pointContext()
-	switch m.typ {
+	switch m.entry.typ {
 	case abi.CGroupSKB, abi.LWTIn, abi.LWTOut, abi.FlowDissector:
 		m.window[read].set(p.data, p.dataEnd)
 	case abi.SocketFilter:

@@ -280,7 +280,16 @@ func run(t testing.TB, typ abi.ProgType, text string, data []byte) engine.Result
 
 func runPacket(t testing.TB, typ abi.ProgType, text string, p engine.Packet, o vm.Options) engine.Result {
 	t.Helper()
-	m := machine(t, typ, text, o)
+	return runOn(t, machine(t, typ, text, o), p)
+}
+
+func runMachine(t testing.TB, m *vm.Machine, data []byte) engine.Result {
+	t.Helper()
+	return runOn(t, m, engine.Packet{Data: data, WireLen: uint32(len(data))})
+}
+
+func runOn(t testing.TB, m *vm.Machine, p engine.Packet) engine.Result {
+	t.Helper()
 	var out [1]engine.Result
 	if err := m.Run([]engine.Packet{p}, out[:]); err != nil {
 		t.Fatal(err)

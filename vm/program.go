@@ -1,0 +1,138 @@
+package vm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/arena"
+)
+
+// A Program is one program of a machine. Its references to maps
+// ([ebpf.WideMapFD] and the others) are indexes into the maps of its
+// [Collection].
+type Program struct {
+	Name  string
+	Type  abi.ProgType
+	Insns []ebpf.Instruction
+}
+
+// A Collection is what a machine is made of: programs that may call each other
+// by tail calls.
+type Collection struct {
+	Programs []Program // the first is the one that runs, until [Machine.Select]
+}
+
+// A program is a Program as the machine has it: its instructions start at an
+// index of Machine.prog and Machine.ops.
+type program struct {
+	name       string
+	typ        abi.ProgType
+	start, end int
+}
+
+// New makes a machine for one program of the given type. The program is
+// validated ([ebpf.Validate]) but not verified: the machine runs in checked
+// mode, where every access is checked as it happens. The error is an
+// [*ebpf.Error] if it is about an instruction: an invalid one, or one that
+// this machine does not support.
+func New(t abi.ProgType, prog []ebpf.Instruction, o Options) (*Machine, error) {
+	return Load(Collection{Programs: []Program{{Type: t, Insns: prog}}}, o)
+}
+
+// Load makes a machine for several programs. The error is as that of [New],
+// with the name of the program if it has one.
+func Load(c Collection, o Options) (_ *Machine, err error) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		return nil, errors.New("the eBPF machine needs a little-endian host")
+	}
+	if len(c.Programs) == 0 {
+		return nil, errors.New("there is no program to run")
+	}
+	m := &Machine{o: o.withDefaults(), targets: map[int]bool{}}
+	if m.mem, err = arena.New(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.mem.Close())
+		}
+	}()
+	if err := m.allocate(); err != nil {
+		return nil, err
+	}
+	for _, p := range c.Programs {
+		if err := m.add(p); err != nil {
+			if p.Name != "" {
+				err = fmt.Errorf("program %q: %w", p.Name, err)
+			}
+			return nil, err
+		}
+	}
+	m.enterAt(&m.programs[0])
+	return m, nil
+}
+
+// add puts a program behind those that are there.
+func (m *Machine) add(p Program) error {
+	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() {
+		return fmt.Errorf("programs of type %v are not supported", p.Type)
+	}
+	if err := ebpf.Validate(p.Insns); err != nil {
+		return err
+	}
+	start := len(m.prog)
+	m.prog = append(m.prog, p.Insns...)
+	m.programs = append(m.programs, program{p.Name, p.Type, start, len(m.prog)})
+	m.usesStack = m.usesStack || slices.ContainsFunc(p.Insns, usesStack)
+	return m.decode(p.Type, start)
+}
+
+// usesStack reports whether an instruction can lead to the stack.
+func usesStack(ins ebpf.Instruction) bool { return ins.Dst == ebpf.R10 || ins.Src == ebpf.R10 }
+
+// allocate lays out the machine's memory: context, stack, packet.
+func (m *Machine) allocate() (err error) {
+	if m.ctxMemory, err = m.mem.Alloc(uint64(abi.SKBuff.Size)); err != nil {
+		return err
+	}
+	stack, err := m.mem.Alloc(maxFrames * stackSize)
+	if err != nil {
+		return err
+	}
+	m.stackTop = stack + maxFrames*stackSize
+	return m.growPacket(0)
+}
+
+// Select makes Run run the program with that name.
+func (m *Machine) Select(name string) error {
+	i := slices.IndexFunc(m.programs, func(p program) bool { return p.name == name })
+	if i < 0 {
+		return fmt.Errorf("there is no program %q", name)
+	}
+	m.enterAt(&m.programs[i])
+	return nil
+}
+
+// enterAt prepares runs that start with a program.
+func (m *Machine) enterAt(p *program) {
+	context := abi.ContextOf(p.typ)
+	m.entry, m.ctx, m.ctxAccess = p, m.ctxMemory, nil
+	if m.skb = context == &abi.SKBuff; context != nil {
+		m.ctxAccess = contextAccess(p.typ, context)
+	}
+	m.window = [2]window{}
+}
+
+// programAt returns the program that an instruction belongs to.
+func (m *Machine) programAt(index int) *program {
+	for i := range m.programs {
+		if index < m.programs[i].end {
+			return &m.programs[i]
+		}
+	}
+	return m.entry
+}
