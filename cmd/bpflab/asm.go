@@ -23,7 +23,8 @@ var disasmCommand = command{
 Reads a program in any form, recognised by its content (tcpdump -dd and -ddd,
 iptables' bytecode, raw bytes, hexadecimal, JSON, text) and writes it as text:
 a classic program in the form of tcpdump -d, an eBPF program in that of the
-kernel's verifier log.`,
+kernel's verifier log. Of an ELF object, as clang makes them, it shows all
+programs, with the lines of C that the instructions came from.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
@@ -40,6 +41,9 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 		prog, err := a.readProgram(args[0])
 		if err != nil {
 			return err
+		}
+		if prog.object != nil {
+			return a.writeObject(o, prog.object)
 		}
 		if prog.extended != nil {
 			return a.writeExtended(o, extended, "", prog.extended, nil)

@@ -10,19 +10,22 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/object"
 )
 
-// A program is a classic or an eBPF program; one of the two is nil.
+// A program is a classic program, an eBPF program, or the eBPF programs of an
+// object; two of the three are nil.
 type program struct {
 	classic  []bpf.RawInstruction
 	extended []ebpf.Instruction
+	object   *object.Object
 }
 
 // extendedText matches what only eBPF assembly has: an assignment or a
 // comparison of a register, a store, or a bare exit.
 var extendedText = regexp.MustCompile(`(?m)^[^;#\n]*(\b[rw]([0-9]|10)\s*([-+*/|&^%s<>]*=|[<>])|\*\(u(8|16|32|64)\s*\*\)|^\s*(\d+:\s*)?exit\b)`)
 
-// readProgram reads a program of either kind, recognised by its content.
+// readProgram reads a program of any kind, recognised by its content.
 // Bytes need no flag either: a valid classic program ends in a return, and both
 // return opcodes are invalid at the end of an eBPF program. Bytes that are valid
 // as neither are shown as classic.
@@ -34,8 +37,9 @@ func (a *app) readProgram(name string) (program, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return program{}, usagef("%s: the program is empty", name)
 	}
-	if bytes.HasPrefix(data, []byte("\x7fELF")) {
-		return program{}, statusError{exitUnsupported, fmt.Errorf("%s: ELF objects cannot be read yet", name)}
+	if isELF(data) {
+		obj, err := readObject(name, data)
+		return program{object: obj}, err
 	}
 	if isText(data) && extendedText.Match(data) {
 		extended, _, err := ebpf.ParseAny(data)

@@ -22,12 +22,17 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	programs, err := filepath.Abs("../../testdata/programs")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CAPTURES", captures)
+			e.Setenv("PROGRAMS", programs)
 			e.Setenv("NO_COLOR", os.Getenv("NO_COLOR"))
 			return nil
 		},
