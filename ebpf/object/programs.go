@@ -151,22 +151,23 @@ func encode(ins asm.Instruction) []ebpf.Instruction {
 }
 
 // inferTypes gives the programs of sections that are only the address of a
-// tail call ("2/7", iproute2's way) the one type that the others have.
-func (o *Object) inferTypes() {
-	var one abi.ProgType
+// tail call ("2/7", iproute2's way) the one type that the others have, and what
+// has no type after that the default.
+func (o *Object) inferTypes(def abi.ProgType) {
+	types := map[abi.ProgType]bool{}
 	for _, p := range o.Programs {
-		if p.Type == 0 {
-			continue
+		if p.Type != 0 {
+			types[p.Type] = true
 		}
-		if one != 0 && one != p.Type {
-			return
-		}
-		one = p.Type
 	}
 	for i := range o.Programs {
-		if p := &o.Programs[i]; p.Type == 0 {
-			if _, _, ok := tailSection(p.Section); ok {
-				p.Type = one
+		p := &o.Programs[i]
+		if p.Type != 0 {
+			continue
+		}
+		p.Type = def
+		if _, _, ok := tailSection(p.Section); ok && len(types) == 1 {
+			for p.Type = range types {
 			}
 		}
 	}

@@ -20,7 +20,8 @@ type Options struct {
 	// .BTF section. nil means the running kernel's.
 	Types io.ReaderAt
 	// DefaultType is the type of programs in sections whose name does not
-	// tell one, such as the free names of iproute2's objects.
+	// tell one, such as the free names of iproute2's objects. Sections of the
+	// form "2/7" take the type of the object's other programs, if that is one.
 	DefaultType abi.ProgType
 }
 
@@ -75,7 +76,7 @@ func convert(spec *cilium.CollectionSpec, syms symbols, o Options) (*Object, err
 	for _, name := range inOrder(spec.Programs, syms) {
 		obj.Programs = append(obj.Programs, l.program(spec.Programs[name]))
 	}
-	obj.inferTypes()
+	obj.inferTypes(o.DefaultType)
 	if err := obj.placeTailCalls(spec); err != nil {
 		return nil, err
 	}

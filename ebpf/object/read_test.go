@@ -1,7 +1,7 @@
 package object_test
 
 //go:generate sh ../../testdata/programs/build.sh
-//go:generate go test -run TestPrograms -update
+//go:generate go test -run "TestPrograms|TestForms" -update
 
 import (
 	"flag"

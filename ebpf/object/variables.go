@@ -111,7 +111,13 @@ func typeName(t btf.Type) string {
 	case *btf.Pointer:
 		return "pointer"
 	case *btf.Array:
-		return fmt.Sprintf("%s[%d]", typeName(t.Type), t.Nelems)
+		// The outer dimension stands first.
+		element, dims := btf.Type(t), ""
+		for a, ok := t, true; ok; a, ok = element.(*btf.Array) {
+			dims += fmt.Sprintf("[%d]", a.Nelems)
+			element = a.Type
+		}
+		return typeName(element) + dims
 	}
 	return t.TypeName()
 }
