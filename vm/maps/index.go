@@ -44,10 +44,9 @@ func (x *index) exchange(slot uint32, v uint64) uint64 {
 	return atomic.SwapUint64(x.pair(slot), v)
 }
 
-func (x *index) find([]byte) uint32             { return 0 }
-func (x *index) take([]byte, []byte) Errno      { return ENOTSUPP }
-func (x *index) each(func([]byte, uint32) bool) {}
-func (x *index) next(key, next []byte) Errno    { return nextIndex(x.spec.MaxEntries, key, next) }
+func (x *index) find([]byte) uint32          { return 0 }
+func (x *index) take([]byte, []byte) Errno   { return ENOTSUPP }
+func (x *index) next(key, next []byte) Errno { return nextIndex(x.spec.MaxEntries, key, next) }
 func (x *index) read(key, value []byte) Errno {
 	e := x.entry(key)
 	if e == 0 {
@@ -55,6 +54,17 @@ func (x *index) read(key, value []byte) Errno {
 	}
 	put32(value, uint32(e))
 	return 0
+}
+
+// each visits the slots that are not empty.
+func (x *index) each(visit func([]byte, uint32) bool) {
+	var key [4]byte
+	for i := range x.spec.MaxEntries {
+		put32(key[:], i)
+		if x.entry(key[:]) != 0 && !visit(key[:], x.data+8*i) {
+			return
+		}
+	}
 }
 
 // remove is fd_array_map_delete_elem.
@@ -69,9 +79,9 @@ func (x *index) remove(key []byte) Errno {
 	return 0
 }
 
-// set is bpf_fd_array_map_update_elem: it puts into a slot what get makes of
+// fdUpdate is bpf_fd_array_map_update_elem: it puts into a slot what get makes of
 // the number in the value.
-func (x *index) set32(key, value []byte, flags uint64, get func(uint32) (uint64, Errno)) Errno {
+func (x *index) fdUpdate(key, value []byte, flags uint64, get func(uint32) (uint64, Errno)) Errno {
 	slot := x.slot(key)
 	switch {
 	case flags != abi.UpdateAny:
@@ -95,7 +105,7 @@ func newProgArray(m *Map) (kind, error) {
 }
 
 func (p progArray) write(key, value []byte, flags uint64, _ int) Errno {
-	return p.set32(key, value, flags, func(id uint32) (uint64, Errno) {
+	return p.fdUpdate(key, value, flags, func(id uint32) (uint64, Errno) {
 		return uint64(id), p.checkProgram(id)
 	})
 }

@@ -45,3 +45,12 @@ func (m *Map) ForEach(cpu int, visit func(key []byte, value uint32) bool) (visit
 	})
 	return visited
 }
+
+// Push is map_push_elem, for queues, stacks and bloom filters.
+func (m *Map) Push(value []byte, flags uint64) Errno { return m.kind.write(nil, value, flags, 0) }
+
+// Pop is map_pop_elem, for queues and stacks.
+func (m *Map) Pop(value []byte) Errno { return m.kind.take(nil, value) }
+
+// Peek is map_peek_elem. In a bloom filter the value goes in.
+func (m *Map) Peek(value []byte) Errno { return m.kind.read(nil, value) }

@@ -37,8 +37,9 @@ type Set struct {
 	cpus    int
 	headers uint32
 
-	mu   sync.RWMutex
-	maps []*Map // by id-1
+	mu    sync.RWMutex
+	maps  []*Map // by id-1
+	rings []*ring
 }
 
 // NewSet makes a set without maps in an arena, for a machine with that many
@@ -96,6 +97,13 @@ func (s *Set) All() []*Map {
 	return append([]*Map(nil), s.maps...)
 }
 
+// allRings returns the ring buffers.
+func (s *Set) allRings() []*ring {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.rings
+}
+
 // New makes a map and puts its initial contents into it. Maps that a map of
 // maps names must have been made before. The error names the map and has the
 // kernel's [Errno] in its chain, or [errors.ErrUnsupported] for a kind that
@@ -140,6 +148,9 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 	}
 	m.writeHeader()
 	s.maps = append(s.maps, m)
+	if r, ok := m.kind.(*ring); ok {
+		s.rings = append(s.rings, r)
+	}
 	return m, nil
 }
 
