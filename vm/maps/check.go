@@ -9,7 +9,7 @@ const (
 	elementHead = 48      // struct htab_elem
 	nodeHead    = 40      // struct lpm_trie_node
 	maxBuckets  = (1<<32 - 1) / 16
-	maxCPUMap   = 8192 // NR_CPUS as distributions set it
+	maxCPUMap   = 8192 // NR_CPUS, as large as it gets
 	pageSize    = 4096
 )
 
@@ -28,6 +28,9 @@ func check(s *abi.MapSpec, cpus int) Errno {
 		both(s.Flags, abi.MapReadOnly|abi.MapWriteOnly),
 		both(s.Flags, abi.MapReadOnlyProg|abi.MapWriteOnlyProg):
 		return EINVAL
+	}
+	if s.Kind == abi.BloomFilter && s.ValueSize > kmallocMax {
+		return E2BIG // the only limit that comes before all other rules
 	}
 	if e := checkFlags(s, info); e != 0 {
 		return e
@@ -94,13 +97,10 @@ func checkLimits(s *abi.MapSpec, info *abi.MapInfo, cpus int) Errno {
 			return EINVAL
 		}
 	case abi.Queue, abi.Stack:
-		if size > kmallocMax || s.MaxEntries >= (1<<32-1)/s.ValueSize {
-			return E2BIG
-		}
-	case abi.BloomFilter:
 		if size > kmallocMax {
 			return E2BIG
 		}
+	case abi.BloomFilter:
 		if s.Extra&^0xf != 0 {
 			return EINVAL
 		}
