@@ -15,6 +15,10 @@ type Object struct {
 	Maps      []MapSpec  // in the order of the file; instructions refer to them by index
 	Variables []Variable // global variables, in the order of the file
 	ByteOrder binary.ByteOrder
+
+	// Types is the object's type information as it is, raw BTF, nil if it has
+	// none. The kernel wants it for programs that pass functions to helpers.
+	Types []byte
 }
 
 // Program returns the program with the given name, or nil.
@@ -96,8 +100,9 @@ func (p *Program) RefAt(slot int) *Ref {
 
 // A Function is one function of a program.
 type Function struct {
-	Name  string
-	Start int // slot of its first instruction
+	Name   string
+	Start  int    // slot of its first instruction
+	TypeID uint32 // of the function in Object.Types, 0 if unknown
 }
 
 // A Line is a line of the source of a program, from the object's BTF.

@@ -33,7 +33,7 @@ func (l *linker) program(spec *cilium.ProgramSpec) Program {
 		AttachTo: spec.AttachTo, Flags: spec.Flags,
 	}
 	insns := append(asm.Instructions(nil), spec.Instructions...)
-	slots := p.layout(insns)
+	slots := l.layout(&p, insns)
 	err := l.relocate(&p, insns, slots)
 	if err == nil {
 		err = l.emit(&p, insns, slots)
@@ -51,14 +51,14 @@ func (l *linker) program(spec *cilium.ProgramSpec) Program {
 
 // layout gives every instruction its slot, and finds the functions and the
 // source lines. A line holds until the next one of the same function.
-func (p *Program) layout(insns asm.Instructions) (slots []int) {
+func (l *linker) layout(p *Program, insns asm.Instructions) (slots []int) {
 	known := map[Line]int{}
 	slot := 0
 	var from origin.Set
 	for _, ins := range insns {
 		slots = append(slots, slot)
 		if name := ins.Symbol(); name != "" {
-			p.Functions = append(p.Functions, Function{Name: name, Start: slot})
+			p.Functions = append(p.Functions, Function{Name: name, Start: slot, TypeID: l.typeID(&ins)})
 			from = nil
 		}
 		if source, ok := ins.Source().(*btf.Line); ok && source.LineNumber() == 0 {
@@ -79,6 +79,19 @@ func (p *Program) layout(insns asm.Instructions) (slots []int) {
 		}
 	}
 	return slots
+}
+
+// typeID returns the id of the function that starts with an instruction.
+func (l *linker) typeID(ins *asm.Instruction) uint32 {
+	f := btf.FuncMetadata(ins)
+	if f == nil {
+		return 0
+	}
+	id, err := l.spec.Types.TypeID(f)
+	if err != nil {
+		return 0 // cannot be: the function comes from there
+	}
+	return uint32(id)
 }
 
 // fileName tidies "./dir/../file.c", as compilers put names together.

@@ -59,7 +59,15 @@ func read(data []byte, o Options) (obj *Object, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("object: %w", err)
 	}
-	return convert(spec, syms, o)
+	if obj, err = convert(spec, syms, o); err != nil {
+		return nil, err
+	}
+	if types := file.Section(".BTF"); types != nil {
+		if obj.Types, err = types.Data(); err != nil {
+			return nil, fmt.Errorf("damaged object: %w", err)
+		}
+	}
+	return obj, nil
 }
 
 // convert turns what the library made into the types of this package.
