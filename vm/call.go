@@ -11,6 +11,7 @@ import (
 type call struct {
 	proto *abi.Helper
 	fn    helper
+	needs abi.MapCalls // what a map among the arguments must be good for
 }
 
 // A helper implements a helper function. The arguments are R1 to R5 and agree
@@ -24,7 +25,7 @@ func newCall(id int32, t abi.ProgType) (call, error) {
 	if name == "" {
 		return call{}, fmt.Errorf("there is no helper function %d", id)
 	}
-	c := call{abi.HelperByID(id), helpers[id]}
+	c := call{abi.HelperByID(id), helpers[id], mapCalls[id]}
 	if c.proto == nil || c.fn == nil {
 		return call{}, fmt.Errorf("helper %s (%d) is not supported", name, id)
 	}
@@ -40,7 +41,7 @@ func newCall(id int32, t abi.ProgType) (call, error) {
 func (m *Machine) call(o *op) bool {
 	c := &m.calls[o.imm]
 	for i := range c.proto.Args {
-		if !m.argumentFits(c.proto, i) {
+		if !m.argumentFits(c, i) {
 			return false
 		}
 	}
@@ -56,19 +57,35 @@ func (m *Machine) refuse(why string) uint64 {
 	return m.reg[0]
 }
 
-// argumentFits checks the argument with index i of a call.
-func (m *Machine) argumentFits(proto *abi.Helper, i int) bool {
+// argumentFits checks the argument with index i of a call. A map is kept in
+// m.argMap for the arguments behind it and for the helper.
+func (m *Machine) argumentFits(c *call, i int) bool {
 	v := m.reg[1+i]
-	switch proto.Args[i] {
+	switch c.proto.Args[i] {
 	case abi.ArgContext:
 		return v == uint64(m.ctx)
 	case abi.ArgSize:
 		return v > 0
+	case abi.ArgReadMemOrNull:
+		return v == 0 && m.reg[2+i] == 0 || m.reachPlain(v, m.reg[2+i], read)
 	case abi.ArgReadMem:
 		return m.reachPlain(v, m.reg[2+i], read)
+	case abi.ArgWriteMemOrNull:
+		m.mayDirty(v)
+		return v == 0 && m.reg[2+i] == 0 || m.reachPlain(v, m.reg[2+i], write)
 	case abi.ArgWriteMem:
 		m.mayDirty(v)
 		return m.reachPlain(v, m.reg[2+i], write)
+	case abi.ArgMap:
+		m.argMap = m.mapAt(v)
+		return m.argMap != nil && m.argMap.Spec().Kind.Info().Calls&c.needs == c.needs
+	case abi.ArgMapKey:
+		return m.reachPlain(v, uint64(m.argMap.Spec().KeySize), read)
+	case abi.ArgMapValue:
+		return m.reachPlain(v, uint64(m.argMap.Spec().ValueSize), read)
+	case abi.ArgMapValueOut:
+		m.mayDirty(v)
+		return m.reachPlain(v, uint64(m.argMap.Spec().ValueSize), write)
 	}
 	return true
 }

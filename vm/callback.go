@@ -1,5 +1,7 @@
 package vm
 
+import "github.com/bpflab/bpflab/vm/maps"
+
 // Helpers that take a function of the program call it back: not by running a
 // second interpreter, but by entering it like a local function, with a note in
 // the frame of what to do when it returns. So a run can be stopped and looked
@@ -8,10 +10,16 @@ package vm
 // An iteration is the state of a helper that calls a function for each number
 // or element.
 type iteration struct {
-	kind iterationKind
-	fn   int    // index of the function
-	i, n uint64 // calls made, and to make
-	ctx  uint64 // the pointer that the program passes through
+	kind  iterationKind
+	fn    int    // index of the function
+	i, n  uint64 // numbers or elements done, and all of them
+	calls uint64 // made
+	ctx   uint64 // the pointer that the program passes through
+
+	// Of elements of a map; the slices are kept for the next iteration.
+	in       *maps.Map
+	elements []element
+	keys     []byte
 }
 
 type iterationKind uint8
@@ -19,6 +27,8 @@ type iterationKind uint8
 const (
 	notAgain iterationKind = iota
 	againLoop
+	againIndexes  // of an array
+	againElements // noted in the iteration
 )
 
 // functionBase is where addresses of functions start, 8 bytes for each
@@ -67,8 +77,14 @@ func (m *Machine) callBack(it iteration, fn uint64) uint64 {
 		return m.refuse(tooDeep)
 	}
 	f := &m.frames[m.depth-1]
+	if it.elements == nil {
+		it.elements, it.keys = f.again.elements, f.again.keys
+	}
 	f.again = it
-	m.arguments(&f.again)
+	if !m.arguments(&f.again) {
+		m.pc = m.leave()
+		return f.again.calls
+	}
 	m.pc = index
 	return m.reg[0]
 }
@@ -77,17 +93,22 @@ func (m *Machine) callBack(it iteration, fn uint64) uint64 {
 // to be called again, and prepares that. At the end R0 is the number of calls.
 func (m *Machine) callAgain(it *iteration) bool {
 	it.i++
-	if m.reg[0] != 0 || it.i == it.n {
-		m.reg[0] = it.i
+	it.calls++
+	if m.reg[0] != 0 || it.i == it.n || !m.arguments(it) {
+		m.reg[0] = it.calls
 		return false
 	}
 	m.loops = maxLoops
 	m.clearFrame()
-	m.arguments(it)
 	return true
 }
 
-// arguments sets the registers for the next call of an iteration.
-func (m *Machine) arguments(it *iteration) {
+// arguments sets the registers for the next call of an iteration. It says no
+// if there is nothing left to call for.
+func (m *Machine) arguments(it *iteration) bool {
+	if it.kind != againLoop {
+		return m.elementArguments(it)
+	}
 	m.reg[1], m.reg[2] = it.i, it.ctx
+	return true
 }

@@ -178,8 +178,13 @@ func (d *decoder) immediate64(o *op, ins ebpf.Instruction) error {
 		d.m.targets[d.start+target] = true
 		o.code, o.imm = opLoadImm64, functionAddress(d.start+target)
 		return nil
+	case ebpf.WideMapFD, ebpf.WideMapIndex, ebpf.WideMapValue, ebpf.WideMapIndexValue:
+		value := ins.Src == ebpf.WideMapValue || ins.Src == ebpf.WideMapIndexValue
+		addr, err := d.mapReference(ins.Imm, d.prog[d.at+1].Imm, value)
+		o.code, o.imm = opLoadImm64, addr
+		return err
 	default:
-		return d.errorf("maps and other references are not supported yet: %v", ins)
+		return d.errorf("references to variables of the kernel are not supported: %v", ins)
 	}
 	o.code = opLoadImm64
 	o.imm = uint64(uint32(ins.Imm)) | uint64(d.prog[d.at+1].Imm)<<32

@@ -11,6 +11,16 @@
 // [New] makes the engine "interp" for an eBPF program, [NewClassic] the engine
 // "cbpf" for a classic one. Both answer [engine.Engine].
 //
+// [Load] makes a machine of several programs and of maps. Programs refer to maps
+// by index; program arrays name programs, which call each other by tail calls:
+//
+//	m, err := vm.Load(vm.Collection{
+//		Programs: []vm.Program{{Name: "main", Type: abi.XDP, Insns: prog}, …},
+//		Maps:     []abi.MapSpec{{Name: "counters", Kind: abi.ArrayMap, …}, …},
+//	}, vm.Options{})
+//	…
+//	err = m.Maps().ByName("counters").Lookup(key, value)
+//
 // # Memory
 //
 // A program's addresses are offsets into one [arena.Arena]. The context that
@@ -35,7 +45,7 @@
 //
 // The machine runs programs that no verifier has seen. So it checks every
 // access as it happens: against the packet, against the stack of the active
-// functions, against the fields of the context that the program type may read
+// functions, against the values of maps, against the fields of the context that the program type may read
 // or write, in the widths in which it may. What a program does otherwise ends
 // it with a [*Fault], which names the instruction, the register, the address and
 // by how much it missed the nearest memory. An instruction budget ends
@@ -56,9 +66,9 @@
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// packet.go, context.go, op.go, decode.go, interp.go, memory.go, rare.go,
-// atomic.go, frames.go, legacy.go, call.go, helpers.go, adjust.go, fault.go;
-// classic.go stands apart.
+// program.go, packet.go, context.go, op.go, decode.go, interp.go, memory.go,
+// values.go, rare.go, atomic.go, frames.go, legacy.go, call.go, callback.go,
+// helpers.go, helpers_map.go, adjust.go, fault.go; classic.go stands apart.
 //
 // All arithmetic is that of a little-endian machine. Hosts of the other kind
 // are not supported: New says so.

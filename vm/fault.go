@@ -112,6 +112,13 @@ func (m *Machine) regions(kind accessKind) []region {
 
 // miss says by how much an access misses the nearest region.
 func (m *Machine) miss(addr, size uint64, kind accessKind) string {
+	if v := m.valuesAt(addr); v != nil {
+		near := v.near(addr)
+		if near.distance(addr, size) == 0 && !v.may[kind] {
+			return near.name + ", where programs cannot " + kind.String()
+		}
+		return near.describe(addr, size)
+	}
 	var nearest region
 	best := uint64(1<<64 - 1)
 	for _, g := range m.regions(kind) {
@@ -163,9 +170,10 @@ func (m *Machine) diagnoseCall(f *Fault) {
 		f.Msg = tooDeep
 		return
 	}
-	proto := m.calls[m.ops[m.pc].imm].proto
+	c := &m.calls[m.ops[m.pc].imm]
+	proto := c.proto
 	for i := range proto.Args {
-		if !m.argumentFits(proto, i) {
+		if !m.argumentFits(c, i) {
 			f.Register, f.Address = ebpf.Register(1+i), m.reg[1+i]
 			f.Msg = fmt.Sprintf("%s: r%d = %#x: %s", strings.TrimPrefix(proto.Name(), "bpf_"), 1+i, f.Address, m.refusedArgument(proto, i))
 			return
@@ -175,14 +183,25 @@ func (m *Machine) diagnoseCall(f *Fault) {
 }
 
 func (m *Machine) refusedArgument(proto *abi.Helper, i int) string {
-	kind := write
+	v, size, kind := m.reg[1+i], m.reg[2+i], write
 	switch proto.Args[i] {
 	case abi.ArgContext:
 		return "must be the context"
 	case abi.ArgSize:
 		return "must be a size above 0"
-	case abi.ArgReadMem:
+	case abi.ArgMap:
+		if m.argMap != nil {
+			return fmt.Sprintf("map %q is a %v, which the helper does not take", m.argMap.Name(), m.argMap.Spec().Kind)
+		}
+		return "must be a map"
+	case abi.ArgReadMem, abi.ArgReadMemOrNull:
 		kind = read
+	case abi.ArgMapKey:
+		size, kind = uint64(m.argMap.Spec().KeySize), read
+	case abi.ArgMapValue:
+		size, kind = uint64(m.argMap.Spec().ValueSize), read
+	case abi.ArgMapValueOut:
+		size = uint64(m.argMap.Spec().ValueSize)
 	}
-	return fmt.Sprintf("for a %v of %d bytes: %s", kind, m.reg[2+i], m.miss(m.reg[1+i], m.reg[2+i], kind))
+	return fmt.Sprintf("for a %v of %d bytes: %s", kind, size, m.miss(v, size, kind))
 }

@@ -193,10 +193,10 @@ func TestLoadErrors(t *testing.T) {
 		{"empty", abi.XDP, nil, "empty program"},
 		{"invalid", abi.XDP, []ebpf.Instruction{{Op: 0xff}}, "unknown opcode 0xff"},
 		{"no such helper", abi.XDP, []ebpf.Instruction{ebpf.CallTo(9999), ebpf.Return()}, "instruction 0 (byte offset 0): there is no helper function 9999"},
-		{"unsupported helper", abi.XDP, []ebpf.Instruction{ebpf.Return(), ebpf.CallTo(1), ebpf.Return()}, "instruction 1 (byte offset 8): helper bpf_map_lookup_elem (1) is not supported"},
+		{"unsupported helper", abi.XDP, []ebpf.Instruction{ebpf.Return(), ebpf.CallTo(27), ebpf.Return()}, "instruction 1 (byte offset 8): helper bpf_get_stackid (27) is not supported"},
 		{"helper of other types", abi.XDP, []ebpf.Instruction{ebpf.CallTo(26), ebpf.Return()}, "xdp programs cannot call helper bpf_skb_load_bytes (26)"},
 		{"kernel function", abi.XDP, []ebpf.Instruction{{Op: ebpf.ClassJMP | ebpf.Call, Src: ebpf.CallKfunc, Imm: 77}, ebpf.Return()}, "kernel functions are not supported: call to BTF id 77"},
-		{"map", abi.XDP, []ebpf.Instruction{{Op: ebpf.LoadImm64, Src: ebpf.WideMapFD, Imm: 3}, {}, ebpf.Return()}, "maps and other references are not supported yet"},
+		{"map", abi.XDP, []ebpf.Instruction{{Op: ebpf.LoadImm64, Src: ebpf.WideMapFD, Imm: 3}, {}, ebpf.Return()}, "there is no map 3: the machine has 0"},
 		{"legacy loads in XDP", abi.XDP, []ebpf.Instruction{ebpf.LoadAbs(ebpf.SizeB, 0), ebpf.Return()}, "xdp programs cannot use legacy packet loads"},
 	}
 	for _, tt := range tests {

@@ -20,6 +20,12 @@ var helpers = map[int32]helper{
 	abi.XDPAdjustMeta:        xdpAdjustMeta,
 	abi.XDPAdjustTail:        xdpAdjustTail,
 	abi.Loop:                 loop,
+	abi.MapLookupElem:        mapLookup,
+	abi.MapUpdateElem:        mapUpdate,
+	abi.MapDeleteElem:        mapDelete,
+	abi.MapLookupPercpuElem:  mapLookupPerCPU,
+	abi.ForEachMapElem:       forEachElement,
+	abi.TailCall:             tailCall,
 }
 
 // An errno is one of the kernel's error numbers; helpers return it negated.

@@ -8,6 +8,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/vm/arena"
 	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/maps"
 )
 
 // Options are what a machine can be told; the zero value is good.
@@ -20,6 +21,11 @@ type Options struct {
 	// extension ask. By default it is a generator with a fixed seed, new
 	// in each machine, so that runs are repeatable.
 	Random func() uint32
+
+	// CPUs is how many processors per-CPU maps have values for; 0 stands
+	// for 1. The number of the one that runs the program is in the packet's
+	// metadata, modulo CPUs.
+	CPUs int
 
 	// Clock is what the helper ktime_get_ns asks. By default time starts
 	// at one second and goes on by a microsecond each time it is asked.
@@ -37,6 +43,9 @@ var ErrBudget = errors.New("instruction budget used up")
 func (o Options) withDefaults() Options {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
+	}
+	if o.CPUs == 0 {
+		o.CPUs = 1
 	}
 	if o.Random == nil {
 		o.Random = rand.New(rand.NewPCG(0, 0)).Uint32
@@ -63,6 +72,18 @@ type Machine struct {
 	mem     *arena.Arena
 	base    unsafe.Pointer // address 0
 
+	// The maps; see values.go.
+	set     *maps.Set
+	mapsOf  []*maps.Map // those of the collection, by index
+	maps    []*maps.Map // all, by id-1
+	values  []values
+	owner   []uint16   // for each granule of the arena an index in values plus 1
+	argMap  *maps.Map  // the map of the helper being called
+	noting  *iteration // whose elements noteElement notes
+	note    func(key []byte, value uint32) bool
+	keys    uint32 // where keys for callbacks are put
+	keyRoom uint64 // for the key of one frame
+
 	// The state of a run.
 	reg    [16]uint64 // R0 to R10; 16, so that a masked index is in range
 	pc     int
@@ -74,6 +95,7 @@ type Machine struct {
 
 	// What the program may touch; see memory.go.
 	window             [2]window // the packet, to read and to write
+	value              [2]window // the value of a map that was last looked up or touched
 	stackLow, stackTop uint32
 	usesStack          bool
 	refusal            string // why the helper being called cannot go on
@@ -103,6 +125,8 @@ func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
 	if m.base == nil {
 		return errors.New("the machine is closed")
 	}
+	m.base = m.mem.Base()
+	m.watchMaps()
 	m.out = m.out[:0]
 	for i := range in {
 		m.runOne(&in[i], &out[i])
@@ -136,6 +160,7 @@ func (m *Machine) start() {
 		m.reg[1], m.reg[2] = uint64(m.packet.data), uint64(m.packet.dataEnd-m.packet.data)
 	}
 	m.pc, m.left, m.loops, m.depth, m.tails = m.entry.start, m.o.Budget, maxLoops, 0, 0
+	m.value = [2]window{}
 	m.stackLow = m.stackTop - stackSize
 	m.clearFrame()
 }

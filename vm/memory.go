@@ -38,7 +38,7 @@ const (
 )
 
 // reach reports whether the program may touch 1<<width bytes at addr. It is
-// the full rule: packet, stack frames in use, context.
+// the full rule: packet, stack frames in use, values of maps, context.
 func (m *Machine) reach(addr uint64, width uint8, kind accessKind) bool {
 	if w := &m.window[kind]; addr-w.lo < w.limit[width] {
 		return true
@@ -46,10 +46,13 @@ func (m *Machine) reach(addr uint64, width uint8, kind accessKind) bool {
 	if d := addr - uint64(m.stackLow); d < uint64(m.stackTop-m.stackLow) {
 		return d+1<<width <= uint64(m.stackTop-m.stackLow)
 	}
+	if w := &m.value[kind]; addr-w.lo < w.limit[width] {
+		return true
+	}
 	if d := addr - uint64(m.ctx); d < uint64(len(m.ctxAccess)) {
 		return m.ctxAccess[d]>>(width+4*uint8(kind))&1 != 0
 	}
-	return false
+	return m.reachValue(addr, 1<<width, kind)
 }
 
 // reachPlain is reach without the context, for helpers and atomic operations:
@@ -60,8 +63,10 @@ func (m *Machine) reachPlain(addr, n uint64, kind accessKind) bool {
 		return true
 	}
 	size := uint64(m.stackTop - m.stackLow)
-	d := addr - uint64(m.stackLow)
-	return d < size && n <= size-d
+	if d := addr - uint64(m.stackLow); d < size {
+		return n <= size-d
+	}
+	return m.reachValue(addr, n, kind)
 }
 
 // at returns a pointer to n bytes that have been checked.

@@ -9,6 +9,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/arena"
+	"github.com/bpflab/bpflab/vm/maps"
 )
 
 // A Program is one program of a machine. Its references to maps
@@ -21,9 +22,10 @@ type Program struct {
 }
 
 // A Collection is what a machine is made of: programs that may call each other
-// by tail calls.
+// by tail calls, and maps that they share.
 type Collection struct {
-	Programs []Program // the first is the one that runs, until [Machine.Select]
+	Programs []Program     // the first is the one that runs, until [Machine.Select]
+	Maps     []abi.MapSpec // a map of maps stands behind the maps that it names
 }
 
 // A program is a Program as the machine has it: its instructions start at an
@@ -64,8 +66,11 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 	if err := m.allocate(); err != nil {
 		return nil, err
 	}
-	for _, p := range c.Programs {
-		if err := m.add(p); err != nil {
+	if err := m.makeMaps(c); err != nil {
+		return nil, err
+	}
+	for i, p := range c.Programs {
+		if err := m.add(&m.programs[i], p); err != nil {
 			if p.Name != "" {
 				err = fmt.Errorf("program %q: %w", p.Name, err)
 			}
@@ -76,8 +81,54 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 	return m, nil
 }
 
+// makeMaps makes the maps of a collection. Programs are known to them by
+// number already, because program arrays hold them from the start.
+func (m *Machine) makeMaps(c Collection) (err error) {
+	for _, p := range c.Programs {
+		m.programs = append(m.programs, program{name: p.Name, typ: p.Type})
+	}
+	if m.set, err = maps.NewSet(m.mem, m.o.CPUs); err != nil {
+		return err
+	}
+	m.set.Program, m.set.CheckProgram = m.findProgram, m.checkProgram
+	m.owner = make([]uint16, arena.Size/arena.Granule)
+	m.note = m.noteElement
+	for i := range c.Maps {
+		mp, err := m.set.New(&c.Maps[i])
+		if err != nil {
+			return err
+		}
+		m.mapsOf = append(m.mapsOf, mp)
+	}
+	return m.allocateKeys(c)
+}
+
+// allocateKeys makes room for the keys that callbacks for elements of maps get
+// pointers to.
+func (m *Machine) allocateKeys(c Collection) (err error) {
+	for i := range c.Maps {
+		for s := &c.Maps[i]; s != nil; s = s.Inner {
+			m.keyRoom = max(m.keyRoom, (uint64(s.KeySize)+7)&^7)
+		}
+	}
+	if m.keyRoom == 0 {
+		return nil
+	}
+	size := maxFrames * m.keyRoom
+	if m.keys, err = m.mem.Alloc(size); err != nil {
+		return err
+	}
+	start := uint64(m.keys)
+	m.own(values{name: "a key of a map", start: start, end: start + size, stride: m.keyRoom, size: m.keyRoom, may: [2]bool{read: true}})
+	return nil
+}
+
+// Maps returns the maps of the machine: those of its collection have the ids
+// from 1 on. They may be used between runs, and others made.
+func (m *Machine) Maps() *maps.Set { return m.set }
+
 // add puts a program behind those that are there.
-func (m *Machine) add(p Program) error {
+func (m *Machine) add(to *program, p Program) error {
 	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() {
 		return fmt.Errorf("programs of type %v are not supported", p.Type)
 	}
@@ -86,7 +137,7 @@ func (m *Machine) add(p Program) error {
 	}
 	start := len(m.prog)
 	m.prog = append(m.prog, p.Insns...)
-	m.programs = append(m.programs, program{p.Name, p.Type, start, len(m.prog)})
+	to.start, to.end = start, len(m.prog)
 	m.usesStack = m.usesStack || slices.ContainsFunc(p.Insns, usesStack)
 	return m.decode(p.Type, start)
 }

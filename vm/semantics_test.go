@@ -285,7 +285,11 @@ func runPacket(t testing.TB, typ abi.ProgType, text string, p engine.Packet, o v
 
 func runMachine(t testing.TB, m *vm.Machine, data []byte) engine.Result {
 	t.Helper()
-	return runOn(t, m, engine.Packet{Data: data, WireLen: uint32(len(data))})
+	return runOn(t, m, packetOf(data))
+}
+
+func packetOf(data []byte) engine.Packet {
+	return engine.Packet{Data: data, WireLen: uint32(len(data))}
 }
 
 func runOn(t testing.TB, m *vm.Machine, p engine.Packet) engine.Result {
