@@ -12,16 +12,15 @@ import (
 // What the library and debug/elf do with a file can take far more time and
 // memory than its size, by design: names are copied for each symbol, functions
 // for each program that calls them, types for each variable. These limits keep
-// all of it to some hundred megabytes and some seconds. They are about ten
-// times what the largest known objects need (Cilium's datapath: 60 programs,
-// 6,000 symbols, 1 MiB of BTF).
+// all of it to some hundred megabytes and some seconds. Objects that compilers
+// make stay far below.
 const (
 	maxFile     = 32 << 20 // bytes
 	maxSections = 8192
 	maxZero     = 64 << 20  // bytes of .bss sections, which the file does not have
 	maxNames    = 64 << 20  // symbols × the longest name
 	maxLinked   = 128 << 20 // bytes of code after linking
-	maxTypes    = 100_000   // each can nest in the one before: the library recurses
+	maxTypes    = 50_000    // each can nest in the one before: the library recurses, 2 KiB a level
 	maxTypeText = 256 << 20 // types × the longest string in the BTF
 	maxTypeInfo = 16 << 20  // bytes of .BTF.ext
 	maxCopies   = 10 << 20  // variables × types
