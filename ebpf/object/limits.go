@@ -18,8 +18,8 @@ const (
 	maxFile     = 32 << 20 // bytes
 	maxSections = 8192
 	maxZero     = 64 << 20  // bytes of .bss sections, which the file does not have
-	maxNames    = 64 << 20  // symbols × the longest name
-	maxLinked   = 128 << 20 // bytes of code after linking
+	maxNames    = 64 << 20  // symbols × the longest name, CO-RE relocations × the longest string
+	maxLinked   = 32 << 20  // bytes of code after linking
 	maxTypes    = 50_000    // each can nest in the one before: the library recurses, 2 KiB a level
 	maxTypeText = 256 << 20 // types × the longest string in the BTF
 	maxTypeInfo = 16 << 20  // bytes of .BTF.ext
@@ -39,12 +39,16 @@ func readBounded(r io.ReaderAt) ([]byte, error) {
 }
 
 // checkELF refuses what is no BPF object, and what would exceed the limits.
-func checkELF(data []byte) error {
+func checkELF(data []byte) (*contents, error) {
 	sections, order, err := readSections(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(checkSections(sections, len(data)), checkNames(sections, data, order))
+	if err := checkSections(sections, len(data)); err != nil {
+		return nil, err
+	}
+	c := &contents{sections: sections, data: data, order: order}
+	return c, c.check()
 }
 
 // readSections reads the section headers without trusting them.

@@ -8,9 +8,8 @@ import (
 	"fmt"
 )
 
-// checkNames checks what lies inside the sections: names, symbols, calls, types.
-func checkNames(sections []elf.Section64, data []byte, order binary.ByteOrder) error {
-	c := contents{sections: sections, data: data, order: order}
+// check checks what lies inside the sections: names, symbols, calls, types.
+func (c *contents) check() error {
 	if err := c.checkSymbols(); err != nil {
 		return err
 	}
@@ -86,7 +85,8 @@ func (c *contents) isCode(i int) bool {
 func (c *contents) checkLinking() error {
 	programs, code, callable := uint64(0), uint64(0), uint64(0)
 	for _, s := range c.symbols {
-		if c.isCode(int(s.Shndx)) && elf.ST_TYPE(s.Info) != elf.STT_SECTION {
+		i := int(s.Shndx) // functions in .text are no programs
+		if c.isCode(i) && elf.ST_TYPE(s.Info) != elf.STT_SECTION && c.sectionName(i) != ".text" {
 			programs++
 		}
 	}
@@ -148,69 +148,35 @@ func (c *contents) sectionName(i int) string {
 	return string(name)
 }
 
-// checkTypes bounds the type information.
+// checkTypes bounds the type information and what goes with it.
 func (c *contents) checkTypes() error {
+	text, relocations := 0, 0
 	for i := range c.sections {
 		switch c.sectionName(i) {
 		case ".BTF":
-			if err := checkBTF(c.bytes(i), c.order); err != nil {
+			n, err := checkBTF(openBTF(c.bytes(i), c.order))
+			if err != nil {
 				return err
 			}
+			text = max(text, n)
 		case ".BTF.ext":
 			if c.sections[i].Size > maxTypeInfo {
 				return fmt.Errorf("line information of more than %d MiB", maxTypeInfo>>20)
 			}
+			relocations += countCORE(c.bytes(i), c.order)
 		}
+	}
+	if relocations*text > maxNames { // each has a path through a type, as a string
+		return errors.New("damaged object: CO-RE relocations of too long names")
 	}
 	return nil
 }
 
-// btfTail is the size of what follows the header of a type, fixed and for each
-// of its elements, by the kind of the type (Documentation/bpf/btf.rst).
-var btfTail = [...]struct{ fixed, each int }{
-	1: {fixed: 4}, 3: {fixed: 12}, 4: {each: 12}, 5: {each: 12}, 6: {each: 8}, 13: {each: 8},
-	14: {fixed: 4}, 15: {each: 12}, 17: {fixed: 4}, 19: {each: 12},
-}
-
-const btfVar = 14
-
-// checkBTF walks over the types. What is damaged is left to the library.
-func checkBTF(section []byte, order binary.ByteOrder) error {
-	if len(section) < 24 {
-		return nil
+// countCORE returns an upper bound of the number of CO-RE relocations, from
+// the length of their part of a .BTF.ext section: 16 bytes each.
+func countCORE(section []byte, order binary.ByteOrder) int {
+	if len(section) < 32 || order.Uint32(section[4:]) < 32 {
+		return 0
 	}
-	header := uint64(order.Uint32(section[4:]))
-	types := cut(section, header+uint64(order.Uint32(section[8:])), order.Uint32(section[12:]))
-	strings := cut(section, header+uint64(order.Uint32(section[16:])), order.Uint32(section[20:]))
-	count, elements, variables := 0, 0, 0
-	for len(types) >= 12 {
-		info := order.Uint32(types[4:])
-		kind, n := int(info>>24&0x1f), int(info&0xffff)
-		size := 12
-		if kind < len(btfTail) {
-			size += btfTail[kind].fixed + n*btfTail[kind].each
-		}
-		if kind == btfVar {
-			variables++
-		}
-		count, elements = count+1, elements+1+n
-		types = types[min(size, len(types)):]
-	}
-	switch {
-	case count > maxTypes:
-		return fmt.Errorf("type information of %d types, more than %d", count, maxTypes)
-	case elements*longest(strings) > maxTypeText:
-		return errors.New("damaged object: type information of too long names")
-	case variables*count > maxCopies:
-		return fmt.Errorf("%d variables of %d types are too many", variables, count)
-	}
-	return nil
-}
-
-// cut returns the part of a section, as far as it is there.
-func cut(section []byte, at uint64, size uint32) []byte {
-	if at > uint64(len(section)) {
-		return nil
-	}
-	return section[at:][:min(uint64(size), uint64(len(section))-at)]
+	return int(min(uint64(order.Uint32(section[28:])), uint64(len(section)))) / 16
 }

@@ -32,22 +32,30 @@ func Read(r io.ReaderAt, o Options) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkELF(data); err != nil {
+	c, err := checkELF(data)
+	if err != nil {
 		return nil, err
 	}
-	return read(data, o)
+	return read(c, o)
 }
 
 // read runs the library over a file that has passed the checks. The library
 // and debug/elf are written for files that a compiler made, and may trip over
 // others.
-func read(data []byte, o Options) (obj *Object, err error) {
+func read(c *contents, o Options) (obj *Object, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			obj, err = nil, fmt.Errorf("damaged object: %v", r)
 		}
 	}()
-	file, err := elf.NewFile(bytes.NewReader(data))
+	var types []byte
+	for i := range c.sections {
+		if c.sectionName(i) == ".BTF" {
+			types = bytes.Clone(c.bytes(i))
+			untypeKsyms(openBTF(c.bytes(i), c.order))
+		}
+	}
+	file, err := elf.NewFile(bytes.NewReader(c.data))
 	if err != nil {
 		return nil, fmt.Errorf("damaged object: %w", err)
 	}
@@ -55,18 +63,14 @@ func read(data []byte, o Options) (obj *Object, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("damaged object: %w", err)
 	}
-	spec, err := cilium.LoadCollectionSpecFromReader(bytes.NewReader(data))
+	spec, err := cilium.LoadCollectionSpecFromReader(bytes.NewReader(c.data))
 	if err != nil {
 		return nil, fmt.Errorf("object: %w", err)
 	}
 	if obj, err = convert(spec, syms, o); err != nil {
 		return nil, err
 	}
-	if types := file.Section(".BTF"); types != nil {
-		if obj.Types, err = types.Data(); err != nil {
-			return nil, fmt.Errorf("damaged object: %w", err)
-		}
-	}
+	obj.Types = types
 	return obj, nil
 }
 

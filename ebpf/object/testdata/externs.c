@@ -2,12 +2,16 @@
  * them optional, kernel configuration, and a function that nobody defines. */
 #include "bpf.h"
 
+struct task {
+	int pid;
+};
+
 #define WEAK __attribute__((weak))
 
 extern u32 kernel_hash(u32 x) __attribute__((section(".ksyms")));
 extern u32 optional_hash(u32 x) __attribute__((section(".ksyms"))) WEAK;
-extern void optional_variable __attribute__((section(".ksyms"))) WEAK;
-extern void kernel_variable __attribute__((section(".ksyms")));
+extern const void optional_variable __attribute__((section(".ksyms"))) WEAK;
+extern const struct task kernel_variable __attribute__((section(".ksyms")));
 extern u32 CONFIG_HZ __attribute__((section(".kconfig")));
 u32 nowhere(u32 x);
 
