@@ -29,6 +29,7 @@ var commands = []command{
 	asmCommand,
 	disasmCommand,
 	matchCommand,
+	runCommand,
 	doctorCommand,
 }
 

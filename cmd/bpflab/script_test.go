@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command line as a user would: each file under
 // testdata/script is a small shell script with the expected output.
 func TestScripts(t *testing.T) {
-	captures, err := filepath.Abs("../../testdata/captures")
+	testdata, err := filepath.Abs("../../testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("CAPTURES", captures)
+			e.Setenv("CAPTURES", filepath.Join(testdata, "captures"))
+			e.Setenv("PROGRAMS", filepath.Join(testdata, "programs"))
 			e.Setenv("PROGRAMS", programs)
 			e.Setenv("NO_COLOR", os.Getenv("NO_COLOR"))
 			return nil

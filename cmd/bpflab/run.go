@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/replay"
+)
+
+var runCommand = command{
+	name:  "run",
+	args:  "PROG",
+	short: "run an eBPF program over a capture",
+	long: `
+Runs each packet of a capture through an eBPF program: one of an ELF object as
+clang builds it, assembly text, raw bytes or hexadecimal. Prints how often the
+program returned each verdict, by its name.
+
+The machine runs in checked mode: it needs no verifier, and a bad access ends
+the program for that packet with an error that names the instruction, the line
+of C, the register and the address. Everything it does is repeatable: time and
+random numbers are fixed sequences unless --seed says otherwise.
+
+With --mem there is no capture: r1 is the address of the bytes given and r2
+their length, and r0 is printed in hexadecimal.
+
+With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
+"faults"}. --verdicts writes one line a packet: its number, the verdict and the
+length of the packet after the program, or the fault.`,
+	bind: bindRun,
+}
+
+type runRun struct {
+	*app
+	input    string
+	program  string
+	progType string
+	vars     []string
+	memory   string
+	output   string
+	verdicts string
+	seed     uint64
+	cpus     int
+	cpu      uint32
+	repeat   int
+	json     bool
+}
+
+func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
+	r := &runRun{app: a}
+	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
+	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
+	flags.StringVar(&r.progType, "type", "", "type of a program that is no ELF object: "+hookNames()+" (default xdp)")
+	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
+	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
+	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
+	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
+	flags.Uint64Var(&r.seed, "seed", 0, "seed of the random numbers that programs draw")
+	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
+	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
+	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
+	flags.BoolVar(&r.json, "json", false, "print the summary as one JSON object")
+	return r.run
+}
+
+func hookNames() string {
+	var names []string
+	for _, h := range abi.Hooks() {
+		names = append(names, h.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+func (r *runRun) run(args []string) error {
+	withMemory := r.memory != ""
+	switch {
+	case len(args) != 1:
+		return usagef("want one program, have %d arguments", len(args))
+	case withMemory == (r.input != ""):
+		return usagef("give a capture with -r, or bytes with --mem")
+	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
+		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
+	}
+	p, err := r.load(args[0])
+	if err != nil {
+		return err
+	}
+	machine, err := vm.Load(p.collection, vm.Options{
+		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
+		CPUs:   r.cpus,
+	})
+	if err != nil {
+		return statusError{exitUsage, p.explain(err)}
+	}
+	defer machine.Close()
+	if withMemory {
+		return r.runMemory(machine, p)
+	}
+	return r.runCapture(machine, p)
+}
+
+// runMemory runs the program once over the bytes of --mem and prints r0.
+func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
+	data, err := hex.DecodeString(strings.Join(strings.Fields(r.memory), ""))
+	if err != nil {
+		return usagef("--mem: %v", err)
+	}
+	in := []engine.Packet{{Data: data, WireLen: uint32(len(data))}}
+	out := make([]engine.Result, 1)
+	if err := machine.Run(in, out); err != nil {
+		return err
+	}
+	if out[0].Fault != nil {
+		return answerNo{p.explain(out[0].Fault)}
+	}
+	fmt.Fprintf(r.out, "%x\n", out[0].R0)
+	return nil
+}
+
+// runCapture runs the program over the capture and reports what it did.
+func (r *runRun) runCapture(machine *vm.Machine, p *loaded) error {
+	report := &runReport{app: r.app, program: p, counts: map[string]uint64{}}
+	for range r.repeat {
+		if err := r.replay(machine, report); err != nil {
+			return errors.Join(report.finish(r.json), err)
+		}
+	}
+	return report.finish(r.json)
+}
+
+func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
+	in := r.app.in
+	if r.input != "-" {
+		f, err := os.Open(r.input)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	reader, err := capture.NewReader(in)
+	if err != nil {
+		return inFile(r.input, err)
+	}
+	if err := report.open(r.output, r.verdicts, reader); err != nil {
+		return err
+	}
+	e := &onCPU{machine, r.cpu}
+	return inFile(r.input, replay.Run(reader, replay.Always(e), report.packet))
+}
+
+// onCPU is a machine whose packets arrive on one processor.
+type onCPU struct {
+	*vm.Machine
+	cpu uint32
+}
+
+// Run sets the processor in each packet's metadata.
+func (e *onCPU) Run(in []engine.Packet, out []engine.Result) error {
+	for i := range in {
+		in[i].Meta.CPU = e.cpu
+	}
+	return e.Machine.Run(in, out)
+}

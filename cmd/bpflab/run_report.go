@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// A runReport gathers what a program did with the packets of a capture.
+type runReport struct {
+	*app
+	program  *loaded
+	packets  uint64
+	faults   uint64
+	counts   map[string]uint64 // by verdict
+	verdicts *bufio.Writer     // of --verdicts, or nil
+	writer   *capture.Writer   // of -w, or nil
+	files    []*os.File
+}
+
+// maxFaultsShown is how many faults are told one by one.
+const maxFaultsShown = 5
+
+// open begins the files that -w and --verdicts ask for, once.
+func (r *runReport) open(output, verdicts string, like *capture.Reader) error {
+	if r.writer != nil || r.verdicts != nil {
+		return nil
+	}
+	if output != "" {
+		w, err := r.create(output)
+		if err != nil {
+			return err
+		}
+		r.writer = capture.NewWriterLike(w, like)
+	}
+	if verdicts != "" {
+		w, err := r.create(verdicts)
+		if err != nil {
+			return err
+		}
+		r.verdicts = bufio.NewWriter(w)
+	}
+	return nil
+}
+
+func (r *runReport) create(name string) (io.Writer, error) {
+	if name == "-" {
+		return r.out, nil
+	}
+	f, err := os.Create(name)
+	if err == nil {
+		r.files = append(r.files, f)
+	}
+	return f, err
+}
+
+// packet takes what the program did with one packet.
+func (r *runReport) packet(number int, p *capture.Packet, results []engine.Result) error {
+	result := &results[0]
+	r.packets++
+	for _, e := range result.Events {
+		fmt.Fprintf(r.errOut, "packet %d: %s: %s\n", number, e.Source, printable(e.Data))
+	}
+	if result.Fault != nil {
+		return r.fault(number, result.Fault)
+	}
+	name := r.verdictName(result.Return)
+	r.counts[name]++
+	if r.verdicts != nil {
+		fmt.Fprintf(r.verdicts, "%d %s %d\n", number, name, len(result.Data))
+	}
+	if r.writer == nil {
+		return nil
+	}
+	after := *p
+	after.Data = result.Data
+	after.WireLen += uint32(len(result.Data)) - uint32(len(p.Data))
+	return r.writer.Write(&after)
+}
+
+func (r *runReport) fault(number int, fault error) error {
+	r.faults++
+	err := r.program.explain(fault)
+	if r.faults <= maxFaultsShown {
+		fmt.Fprintf(r.errOut, "packet %d: %v\n", number, err)
+	}
+	if r.verdicts != nil {
+		fmt.Fprintf(r.verdicts, "%d fault %v\n", number, err)
+	}
+	return nil
+}
+
+// verdictName names a return value as the hooks of the program's type do.
+func (r *runReport) verdictName(ret uint32) string {
+	for _, h := range abi.Hooks() {
+		if h.Type() == r.program.typ {
+			return h.VerdictName(ret)
+		}
+	}
+	return fmt.Sprint(ret)
+}
+
+// printable is text as it is, and any other data in hexadecimal.
+func printable(data []byte) string {
+	for _, c := range data {
+		if c < ' ' && c != '\t' && c != '\n' || c > '~' {
+			return fmt.Sprintf("%x", data)
+		}
+	}
+	return string(data)
+}
+
+// finish ends the files and prints the summary; a program with faults is an answer of no.
+func (r *runReport) finish(asJSON bool) error {
+	if err := r.flush(); err != nil {
+		return ioError(err)
+	}
+	if asJSON {
+		if err := r.printJSON(); err != nil {
+			return err
+		}
+	} else {
+		r.print()
+	}
+	if r.faults > 0 {
+		return answerNo{fmt.Errorf("the program was stopped on %d of %d packets", r.faults, r.packets)}
+	}
+	return nil
+}
+
+func (r *runReport) flush() error {
+	if r.writer != nil {
+		if err := r.writer.Flush(); err != nil {
+			return err
+		}
+	}
+	if r.verdicts != nil {
+		if err := r.verdicts.Flush(); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.files {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runReport) print() {
+	for _, name := range r.byCount() {
+		fmt.Fprintf(r.out, "%8d %s\n", r.counts[name], name)
+	}
+	if r.faults > 0 {
+		fmt.Fprintf(r.out, "%8d %s\n", r.faults, r.paint(styleRed, "stopped by a fault"))
+	}
+}
+
+// byCount returns the verdicts, the most frequent first.
+func (r *runReport) byCount() []string {
+	names := slices.Sorted(maps.Keys(r.counts))
+	slices.SortStableFunc(names, func(a, b string) int {
+		switch x, y := r.counts[a], r.counts[b]; {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	return names
+}
+
+func (r *runReport) printJSON() error {
+	return json.NewEncoder(r.out).Encode(struct {
+		Program  string            `json:"program"`
+		Type     string            `json:"type"`
+		Packets  uint64            `json:"packets"`
+		Verdicts map[string]uint64 `json:"verdicts"`
+		Faults   uint64            `json:"faults"`
+	}{r.program.name, r.program.typ.String(), r.packets, r.counts, r.faults})
+}
