@@ -64,6 +64,8 @@ func (a *array) write(key, value []byte, flags uint64, from int) Errno {
 		return E2BIG
 	case flags&abi.UpdateNoExist != 0:
 		return EEXIST
+	case a.locklessly(flags):
+		return EINVAL
 	}
 	a.putLocked(addr, value, from, flags)
 	return 0

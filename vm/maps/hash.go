@@ -11,7 +11,7 @@ import (
 // A hash is a hash table of chained slots; LRU maps are it, too (lru.go).
 //
 // A bucket is a word: 0 for empty, or the address of the first slot of a chain.
-// There are as many buckets as a power of two that is at least max_entries.
+// There are twice as many as the power of two that is at least max_entries.
 // A slot is
 //
 //	 0  next slot of the chain, or the end mark 2*bucket+1
@@ -32,6 +32,7 @@ import (
 type hash struct {
 	pool          // of slots
 	buckets, mask uint32
+	keySize       uint32
 	offset        uint32 // of the value in a slot
 	lru           bool
 	mu            sync.Mutex
@@ -56,7 +57,8 @@ func newHash(m *Map) (kind, error) {
 
 func makeHash(m *Map, valueSize uint32) (*hash, error) {
 	h := &hash{pool: pool{Map: m, link: slotFree}, lru: isLRU(m.spec.Kind)}
-	h.mask = uint32(pow2(m.spec.MaxEntries) - 1)
+	h.mask = uint32(2*pow2(m.spec.MaxEntries) - 1)
+	h.keySize = m.spec.KeySize
 	h.offset = slotKey + uint32(round8(uint64(m.spec.KeySize)))
 	stride := round8(uint64(valueSize))
 	if m.step != 0 {
@@ -80,17 +82,18 @@ func (h *hash) bucket(sum uint32) uint32 { return h.buckets + bucketLen*(sum&h.m
 
 // lookup returns the slot with that key, 0 for none. It takes no lock.
 func (h *hash) lookup(key []byte) uint32 {
-	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.spec.KeySize
+	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.keySize
 	sum := hashKey(p, n, 0)
 	base := h.set.mem.Base()
+	bucket := (*uint32)(unsafe.Add(base, uintptr(h.bucket(sum))))
 	for {
-		at := atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(h.bucket(sum)))))
+		at := atomic.LoadUint32(bucket)
 		if at == 0 {
 			return 0
 		}
 		for at&1 == 0 {
 			slot := unsafe.Add(base, uintptr(at))
-			if atomic.LoadUint32((*uint32)(unsafe.Add(slot, slotHash))) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
+			if *(*uint32)(unsafe.Add(slot, slotHash)) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
 				return at
 			}
 			at = atomic.LoadUint32((*uint32)(slot))
@@ -141,7 +144,7 @@ func (h *hash) write(key, value []byte, flags uint64, from int) Errno {
 	if !h.lru && h.step == 0 {
 		mode &^= abi.UpdateLock
 	}
-	if mode > abi.UpdateExist {
+	if mode > abi.UpdateExist || h.locklessly(flags) {
 		return EINVAL
 	}
 	h.mu.Lock()

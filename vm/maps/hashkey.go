@@ -27,6 +27,14 @@ const (
 // hashes of one value, by number; maps for number 0.
 func hashKey(p unsafe.Pointer, n uint32, number uint64) uint32 {
 	h := HashStart ^ uint64(n) ^ number<<32
+	switch n { // the loop below would do, but takes longer
+	case 4:
+		h = fold(h ^ uint64(binary.LittleEndian.Uint32((*[4]byte)(p)[:])))
+		return uint32(h>>32) ^ uint32(h)
+	case 8:
+		h = fold(h ^ binary.LittleEndian.Uint64((*[8]byte)(p)[:]))
+		return uint32(h>>32) ^ uint32(h)
+	}
 	for ; n > 8; n -= 8 {
 		h = fold(h ^ loadBytes(p, 8))
 		p = unsafe.Add(p, 8)

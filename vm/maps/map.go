@@ -151,7 +151,7 @@ func (m *Map) Update(key, value []byte, flags uint64) error {
 	if !m.writable() {
 		return EPERM
 	}
-	if flags&abi.UpdateLock != 0 && m.spec.SpinLock == nil {
+	if m.locklessly(flags) {
 		return EINVAL
 	}
 	if err := m.lengths(key, value); err != nil {

@@ -1,7 +1,5 @@
 package maps
 
-import "github.com/bpflab/bpflab/ebpf/abi"
-
 // What follows is for helper functions: operations as programs use them. They
 // do not allocate. Whether a program may call them on a map at all
 // ([abi.MapInfo.Calls]) is for the caller to check, when the program is loaded;
@@ -25,7 +23,7 @@ func (m *Map) Find(key []byte, cpu int) uint32 {
 // Put is map_update_elem by a program on a CPU. In a per-CPU map it sets the
 // value of that CPU, in a new element those of the others to zero.
 func (m *Map) Put(key, value []byte, flags uint64, cpu int) Errno {
-	if flags&abi.UpdateLock != 0 && m.spec.SpinLock == nil || uint(cpu) >= uint(m.set.cpus) {
+	if uint(cpu) >= uint(m.set.cpus) {
 		return EINVAL
 	}
 	return m.kind.write(key, value, flags, cpu)
@@ -54,3 +52,6 @@ func (m *Map) Pop(value []byte) Errno { return m.kind.take(nil, value) }
 
 // Peek is map_peek_elem. In a bloom filter the value goes in.
 func (m *Map) Peek(value []byte) Errno { return m.kind.read(nil, value) }
+
+// Bytes returns the value at an address that Find or ForEach gave, as memory.
+func (m *Map) Bytes(addr uint32) []byte { return m.bytes(addr, m.spec.ValueSize) }

@@ -42,6 +42,11 @@ func (m *Map) putLocked(addr uint32, value []byte, from int, flags uint64) {
 	m.Unlock(addr)
 }
 
+// locklessly reports whether flags ask for a lock that the value has not.
+func (m *Map) locklessly(flags uint64) bool {
+	return flags&abi.UpdateLock != 0 && m.spec.SpinLock == nil
+}
+
 // Lock takes the spin lock in the value at addr, as the helper spin_lock does
 // for a program. It waits for ever if the lock is never given back.
 func (m *Map) Lock(addr uint32) {
