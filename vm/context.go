@@ -97,7 +97,7 @@ func (m *Machine) pointContext() {
 	}
 	// The length on the wire, of which a capture may hold only the first
 	// part, as a kernel buffer may have only its first part at hand.
-	c.put(skbLen, m.in.WireLen)
+	c.put(skbLen, m.wire)
 	c.put(skbData, p.data)
 	c.put(skbDataEnd, p.dataEnd)
 	c.put(skbDataMeta, p.meta)

@@ -20,6 +20,20 @@ var helpers = map[int32]helper{
 	abi.XDPAdjustMeta:        xdpAdjustMeta,
 	abi.XDPAdjustTail:        xdpAdjustTail,
 	abi.Loop:                 loop,
+	abi.CsumDiff:             csumDiff,
+	abi.CsumUpdate:           csumUpdate,
+	abi.CsumLevel:            csumLevel,
+	abi.L3CsumReplace:        l3CsumReplace,
+	abi.L4CsumReplace:        l4CsumReplace,
+	abi.SKBChangeHead:        skbChangeHead,
+	abi.SKBChangeTail:        skbChangeTail,
+	abi.SKBChangeProto:       skbChangeProto,
+	abi.SKBChangeType:        skbChangeType,
+	abi.SKBAdjustRoom:        skbAdjustRoom,
+	abi.SKBVLANPush:          skbVLANPush,
+	abi.SKBVLANPop:           skbVLANPop,
+	abi.SetHash:              setHash,
+	abi.SetHashInvalid:       setHashInvalid,
 	abi.MapLookupElem:        mapLookup,
 	abi.MapUpdateElem:        mapUpdate,
 	abi.MapDeleteElem:        mapDelete,
@@ -32,11 +46,18 @@ var helpers = map[int32]helper{
 type errno uint64
 
 const (
-	e2BIG  errno = 7
-	eNOMEM errno = 12
-	eACCES errno = 13
-	eFAULT errno = 14
-	eINVAL errno = 22
+	eNOENT       errno = 2
+	e2BIG        errno = 7
+	eNOMEM       errno = 12
+	eACCES       errno = 13
+	eFAULT       errno = 14
+	eNODEV       errno = 19
+	eINVAL       errno = 22
+	eRANGE       errno = 34
+	ePROTO       errno = 71
+	eAFNOSUPPORT errno = 97
+	eALREADY     errno = 114
+	eNOTSUPP     errno = 524 // the kernel's own, which C libraries do not know
 )
 
 func (e errno) negative() uint64 { return -uint64(e) }
@@ -89,9 +110,9 @@ func skbLoadBytesRelative(m *Machine, a *[5]uint64) uint64 {
 func (m *Machine) header(start uint32) (off int32, ok bool) {
 	switch start {
 	case abi.HdrStartMAC:
-		return m.in.Meta.LinkOffset, m.in.Meta.HasLink
+		return m.buffer.link, m.buffer.hasLink
 	case abi.HdrStartNet:
-		return m.in.Meta.NetworkOffset, true
+		return m.buffer.network, true
 	}
 	return 0, false
 }

@@ -39,9 +39,9 @@ func (m *Machine) loadPacket(o *op) packetLoad {
 	switch {
 	case off >= 0:
 	case off >= netOff:
-		at += int64(m.in.Meta.NetworkOffset) - netOff
-	case off >= llOff && m.in.Meta.HasLink:
-		at += int64(m.in.Meta.LinkOffset) - llOff
+		at += int64(m.buffer.network) - netOff
+	case off >= llOff && m.buffer.hasLink:
+		at += int64(m.buffer.link) - llOff
 	}
 	b, ok := m.packetBytes(uint64(at), 1<<(o.code-opLoadPacket))
 	if !ok {

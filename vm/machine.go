@@ -104,6 +104,8 @@ type Machine struct {
 	skb                bool // the context is a __sk_buff, else an xdp_md
 
 	packet packet
+	buffer buffer         // what else there is of the packet; see skbuff.go
+	wire   uint32         // its length on the wire
 	in     *engine.Packet // what this run was given
 	dirty  bool           // the packet may have changed
 	out    []byte         // packets after the program, of one batch

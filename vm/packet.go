@@ -61,7 +61,8 @@ func (m *Machine) receive(in *engine.Packet) error {
 	p.dataEnd = p.data + uint32(len(in.Data))
 	p.hardEnd = p.data + uint32(max(len(in.Data), frameData))
 	copy(m.bytes(uint64(p.data), uint64(len(in.Data))), in.Data)
-	m.in, m.dirty = in, false
+	m.in, m.dirty, m.wire = in, false, in.WireLen
+	m.fillBuffer()
 	m.fillContext()
 	m.setWindows()
 	return nil
@@ -91,6 +92,6 @@ func (m *Machine) packetAfter() []byte {
 	}
 	p := &m.packet
 	n := len(m.out)
-	m.out = append(m.out, m.bytes(uint64(p.data), uint64(p.dataEnd-p.data))...)
+	m.out = m.insertTag(m.out, m.bytes(uint64(p.data), uint64(p.dataEnd-p.data)))
 	return m.out[n:len(m.out):len(m.out)]
 }
