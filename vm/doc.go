@@ -21,6 +21,9 @@
 //	…
 //	err = m.Maps().ByName("counters").Lookup(key, value)
 //
+// [CollectionOf] makes such a collection of an ELF object, as package object
+// has read it.
+//
 // # Memory
 //
 // A program's addresses are offsets into one [arena.Arena]. The context that
@@ -66,7 +69,7 @@
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// program.go, packet.go, context.go, op.go, decode.go, interp.go, memory.go,
+// program.go, object.go, packet.go, context.go, op.go, decode.go, interp.go, memory.go,
 // values.go, rare.go, atomic.go, frames.go, legacy.go, call.go, callback.go,
 // helpers.go, helpers_map.go, adjust.go, fault.go; classic.go stands apart.
 //

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -81,7 +80,7 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 		return nil, inFile(name, err)
 	}
 	l := &loaded{name: p.Name, typ: p.Type, object: obj}
-	l.collection, err = collect(obj, p)
+	l.collection, err = vm.CollectionOf(obj, p.Name)
 	return l, inFile(name, err)
 }
 
@@ -101,66 +100,6 @@ func chooseProgram(obj *object.Object, name string) (*object.Program, error) {
 	default:
 		return p, nil
 	}
-}
-
-// collect gathers a program, those that its program arrays hold from the
-// start, and the maps of the object.
-func collect(obj *object.Object, first *object.Program) (vm.Collection, error) {
-	var c vm.Collection
-	order := mapOrder(obj.Maps)
-	for _, i := range order {
-		c.Maps = append(c.Maps, mapSpec(&obj.Maps[i]))
-	}
-	programs := []*object.Program{first}
-	for i := range obj.Maps {
-		for _, e := range obj.Maps[i].Contents {
-			if p := obj.Program(e.Program); p != nil && !slices.Contains(programs, p) {
-				programs = append(programs, p)
-			}
-		}
-	}
-	for _, p := range programs {
-		if p.Err != nil {
-			return c, p.Err
-		}
-		insns := slices.Clone(p.Insns)
-		for _, ref := range p.Refs {
-			if ref.Kind == object.RefMap || ref.Kind == object.RefMapValue {
-				insns[ref.Slot].Imm = int32(slices.Index(order, int(insns[ref.Slot].Imm)))
-			}
-		}
-		c.Programs = append(c.Programs, vm.Program{Name: p.Name, Type: p.Type, Insns: insns})
-	}
-	return c, nil
-}
-
-// mapOrder lists the maps so that a map of maps comes behind the maps that it
-// may name.
-func mapOrder(specs []object.MapSpec) []int {
-	var plain, outer []int
-	for i := range specs {
-		if specs[i].Inner != nil {
-			outer = append(outer, i)
-		} else {
-			plain = append(plain, i)
-		}
-	}
-	return append(plain, outer...)
-}
-
-func mapSpec(s *object.MapSpec) abi.MapSpec {
-	out := abi.MapSpec{
-		Name: s.Name, Kind: abi.MapKind(s.Kind), KeySize: s.KeySize, ValueSize: s.ValueSize,
-		MaxEntries: s.MaxEntries, Flags: s.Flags, Extra: s.Extra, Frozen: s.Frozen,
-	}
-	if s.Inner != nil {
-		inner := mapSpec(s.Inner)
-		out.Inner = &inner
-	}
-	for _, e := range s.Contents {
-		out.Contents = append(out.Contents, abi.MapElement{Key: e.Key, Value: e.Value, Name: e.Program + e.Map})
-	}
-	return out
 }
 
 // explain adds the line of source to an error about an instruction.
