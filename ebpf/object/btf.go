@@ -1,7 +1,6 @@
 package object
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,14 +74,7 @@ func (b rawBTF) all() iter.Seq2[int, rawType] {
 	}
 }
 
-func (b rawBTF) name(t rawType) string {
-	at := uint64(b.order.Uint32(t))
-	if at >= uint64(len(b.strings)) {
-		return ""
-	}
-	name, _, _ := bytes.Cut(b.strings[at:], []byte{0})
-	return string(name)
-}
+func (b rawBTF) name(t rawType) string { return stringAt(b.strings, b.order.Uint32(t)) }
 
 // checkBTF bounds what the library makes of the types, and returns the length
 // of the longest string.
@@ -105,26 +97,4 @@ func checkBTF(b rawBTF) (int, error) {
 		return 0, fmt.Errorf("%d variables of %d types are too many", variables, count)
 	}
 	return text, nil
-}
-
-// untypeKsyms makes the variables of the kernel that an object refers to
-// variables of type void, in place. The library knows no others and refuses the
-// object, although it uses but the address; libbpf takes "const void", too, and
-// any type.
-func untypeKsyms(b rawBTF) {
-	wanted := map[uint32]bool{}
-	for _, t := range b.all() {
-		kind, n := b.kind(t)
-		if kind != btfDatasec || b.name(t) != ".ksyms" {
-			continue
-		}
-		for i := range n {
-			wanted[b.order.Uint32(t[12+12*i:])] = true
-		}
-	}
-	for id, t := range b.all() {
-		if kind, _ := b.kind(t); kind == btfVar && wanted[uint32(id)] {
-			b.order.PutUint32(t[8:], 0)
-		}
-	}
 }

@@ -126,6 +126,19 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// TestSetConfiguration sets a variable that stands for an option of the kernel.
+func TestSetConfiguration(t *testing.T) {
+	o := readFile(t, "testdata/externs.o", object.Options{})
+	for name, text := range map[string]string{"CONFIG_HZ": "250", "CONFIG_SMP": "'y'"} {
+		if err := o.Set(name, text); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := o.Map(".kconfig").Contents[0].Value, []byte{'y', 0, 0, 0, 250, 0, 0, 0}; !bytes.Equal(got, want) {
+		t.Errorf("value is % x, want % x", got, want)
+	}
+}
+
 // TestSetLeavesOthers checks that setting one variable changes no byte of the
 // map but its own.
 func TestSetLeavesOthers(t *testing.T) {

@@ -140,11 +140,16 @@ func (c *contents) sectionName(i int) string {
 	if table >= len(c.sections) {
 		return ""
 	}
-	names, at := c.bytes(table), c.sections[i].Name
-	if uint64(at) >= uint64(len(names)) {
+	return stringAt(c.bytes(table), c.sections[i].Name)
+}
+
+// stringAt returns the string at an offset of a string table, "" if there is
+// none.
+func stringAt(table []byte, at uint32) string {
+	if uint64(at) >= uint64(len(table)) {
 		return ""
 	}
-	name, _, _ := bytes.Cut(names[at:], []byte{0})
+	name, _, _ := bytes.Cut(table[at:], []byte{0})
 	return string(name)
 }
 

@@ -19,6 +19,7 @@ import (
 // A linker turns the library's programs into ours.
 type linker struct {
 	spec    *cilium.CollectionSpec
+	object  *Object
 	syms    symbols
 	options Options
 	maps    map[string]int // name → index in Object.Maps

@@ -52,9 +52,9 @@ func read(c *contents, o Options) (obj *Object, err error) {
 	for i := range c.sections {
 		if c.sectionName(i) == ".BTF" {
 			types = bytes.Clone(c.bytes(i))
-			untypeKsyms(openBTF(c.bytes(i), c.order))
 		}
 	}
+	c.adapt()
 	file, err := elf.NewFile(bytes.NewReader(c.data))
 	if err != nil {
 		return nil, fmt.Errorf("damaged object: %w", err)
@@ -81,9 +81,17 @@ func convert(spec *cilium.CollectionSpec, syms symbols, o Options) (*Object, err
 	if obj.Maps, err = convertMaps(spec, syms); err != nil {
 		return nil, err
 	}
-	l := linker{spec: spec, syms: syms, options: o, maps: map[string]int{}}
+	l := linker{spec: spec, object: obj, syms: syms, options: o, maps: map[string]int{}}
 	for i := range obj.Maps {
 		l.maps[obj.Maps[i].Name] = i
+	}
+	for _, name := range inOrder(spec.Variables, syms) {
+		if v, ok := convertVariable(spec.Variables[name], l.maps); ok {
+			obj.Variables = append(obj.Variables, v)
+		}
+	}
+	if err := obj.addKconfig(spec); err != nil {
+		return nil, err
 	}
 	for _, name := range inOrder(spec.Programs, syms) {
 		obj.Programs = append(obj.Programs, l.program(spec.Programs[name]))
@@ -91,11 +99,6 @@ func convert(spec *cilium.CollectionSpec, syms symbols, o Options) (*Object, err
 	obj.inferTypes(o.DefaultType)
 	if err := obj.placeTailCalls(spec); err != nil {
 		return nil, err
-	}
-	for _, name := range inOrder(spec.Variables, syms) {
-		if v, ok := convertVariable(spec.Variables[name], l.maps); ok {
-			obj.Variables = append(obj.Variables, v)
-		}
 	}
 	return obj, nil
 }

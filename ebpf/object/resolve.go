@@ -37,8 +37,8 @@ func (l *linker) resolve(p *Program, ins *asm.Instruction, slot int, starts map[
 // resolveMap puts the index of the map in place of its descriptor.
 func (l *linker) resolveMap(p *Program, ins *asm.Instruction, slot int) error {
 	name := ins.Reference()
-	if name == "" && ins.Src == asm.PseudoMapValue && l.hasKconfig() {
-		return p.fail(slot, "kernel configuration variables (.kconfig) are not supported")
+	if name == "" && ins.Src == asm.PseudoMapValue {
+		return l.resolveKconfig(p, ins, slot)
 	}
 	index, ok := l.maps[name]
 	switch {
@@ -57,12 +57,4 @@ func (l *linker) resolveMap(p *Program, ins *asm.Instruction, slot int) error {
 	ins.Constant = high<<32 | int64(index)
 	p.Refs = append(p.Refs, ref)
 	return nil
-}
-
-func (l *linker) hasKconfig() bool {
-	if l.spec.Types == nil {
-		return false
-	}
-	_, err := l.spec.Types.AnyTypesByName(".kconfig")
-	return err == nil
 }

@@ -31,10 +31,11 @@ type symbols struct {
 	places   map[string]place  // of defined symbols, and of sections by name
 	sections map[string]string // symbol → name of its section
 	weak     map[string]bool   // undefined symbols that may stay so
+	externs  map[place]string  // where an undefined symbol is referred to
 }
 
 func readSymbols(f *elf.File) (symbols, error) {
-	s := symbols{places: map[string]place{}, sections: map[string]string{}, weak: map[string]bool{}}
+	s := symbols{places: map[string]place{}, sections: map[string]string{}, weak: map[string]bool{}, externs: map[place]string{}}
 	for i, sec := range f.Sections {
 		s.places[sec.Name] = place{section: elf.SectionIndex(i)}
 	}
@@ -51,7 +52,29 @@ func readSymbols(f *elf.File) (symbols, error) {
 			s.sections[sym.Name] = f.Sections[sym.Section].Name
 		}
 	}
-	return s, nil
+	return s, s.readExterns(f, all)
+}
+
+// readExterns finds the references to undefined symbols. Their relocations have
+// the form that clang writes for BPF, without addends.
+func (s *symbols) readExterns(f *elf.File, all []elf.Symbol) error {
+	for _, sec := range f.Sections {
+		if sec.Type != elf.SHT_REL {
+			continue
+		}
+		data, err := sec.Data()
+		if err != nil {
+			return err
+		}
+		for ; len(data) >= 16; data = data[16:] {
+			at := place{elf.SectionIndex(sec.Info), f.ByteOrder.Uint64(data)}
+			n := int64(elf.R_SYM64(f.ByteOrder.Uint64(data[8:]))) - 1
+			if n >= 0 && n < int64(len(all)) && all[n].Section == elf.SHN_UNDEF {
+				s.externs[at] = all[n].Name
+			}
+		}
+	}
+	return nil
 }
 
 // isLabel reports whether a symbol is a jump label that the compiler left

@@ -13,6 +13,7 @@ extern u32 optional_hash(u32 x) __attribute__((section(".ksyms"))) WEAK;
 extern const void optional_variable __attribute__((section(".ksyms"))) WEAK;
 extern const struct task kernel_variable __attribute__((section(".ksyms")));
 extern u32 CONFIG_HZ __attribute__((section(".kconfig")));
+extern char CONFIG_SMP __attribute__((section(".kconfig"))) WEAK;
 u32 nowhere(u32 x);
 
 NOINLINE u32 twice(u32 x)
@@ -48,7 +49,7 @@ SEC("xdp")
 int configured(struct xdp_md *ctx)
 {
 	(void)ctx;
-	return CONFIG_HZ;
+	return CONFIG_SMP == 'y' ? CONFIG_HZ : 0;
 }
 
 SEC("xdp")
