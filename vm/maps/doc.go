@@ -45,9 +45,37 @@
 // promises only the former. In arrays and per-CPU maps an update changes the
 // value in place.
 //
+// # The kinds
+//
+// By [abi.MapKind], with where the code and the layout are. What creation
+// takes and what programs may do with each is in the table abi.MapKinds.
+//
+//	array, percpu_array          array.go     values by index, all there from the start
+//	hash, percpu_hash            hash.go      values by key; the hash function is in hashkey.go
+//	lru_hash, lru_percpu_hash    lru.go       likewise, making room where there is none
+//	lpm_trie                     trie.go      values by prefix, the longest that matches
+//	queue, stack                 queue.go     values in the order of their coming, or the reverse
+//	bloom_filter                 bloom.go     whether a value may have been there
+//	ringbuf                      ring.go      records for user space, in a ring
+//	perf_event_array             perf.go      records for user space, by CPU
+//	prog_array                   index.go     programs for tail calls
+//	array_of_maps, hash_of_maps  nested.go    maps
+//	devmap, devmap_hash,         redirect.go  where redirect_map sends packets
+//	cpumap, xskmap
+//
+// Programs, interfaces, sockets and perf events do not exist in this package:
+// numbers stand for them, and where user space of the kernel gives a file
+// descriptor and reads back an id, it is the id both times. Records are taken
+// with [Map.Drain], which wakes nobody: it is for the caller to ask after each
+// run. WriteJSON and ReadJSON (json.go) speak bpftool's JSON.
+//
+// Not here: timers, BTF types of keys and values, memory mapping, batches of
+// operations, and the kinds that hold sockets, cgroups, stack traces or storage
+// for kernel objects; [Set.New] refuses those by name.
+//
 // # Files
 //
-// check.go (which maps can be made), set.go, map.go (user space), program.go
-// (programs), header.go, memory.go, value.go, errno.go; then the kinds:
-// array.go; hash.go with hashkey.go, lru.go and pool.go; trie.go; index.go.
+// errno.go, check.go (which maps can be made), set.go, map.go (user space),
+// program.go (programs), header.go, memory.go, value.go, pool.go, refuse.go;
+// then the kinds as above.
 package maps

@@ -68,31 +68,45 @@ func (d *model) lookup(key []byte) (string, bool) {
 	return "", false
 }
 
-// FuzzOperations does operations that the input spells, three bytes each: what
-// to do, with which key, with which value. The map must do what a Go map
-// does, and never hold more than it may.
-func FuzzOperations(f *testing.F) {
-	rng := rand.New(rand.NewPCG(5, 5))
-	for kind := range byte(3) {
-		data := make([]byte, 1500)
-		for i := range data {
-			data[i] = byte(rng.Uint32())
-		}
-		f.Add(kind, data)
+// modelled are the kinds that the model knows.
+var modelled = []abi.MapSpec{
+	{Kind: abi.HashMap, KeySize: 6, ValueSize: 3, MaxEntries: 5},
+	{Kind: abi.LRUHash, KeySize: 6, ValueSize: 3, MaxEntries: 5},
+	{Kind: abi.LPMTrie, KeySize: 6, ValueSize: 3, MaxEntries: 9, Flags: abi.MapNoPrealloc},
+}
+
+// operateAll does the operations that the data spells, three bytes each: what to
+// do, with which key, with which value. The map must do what a Go map does,
+// and never hold more than it may.
+func operateAll(t *testing.T, spec abi.MapSpec, data []byte) {
+	t.Helper()
+	d := &model{spec, map[string]string{}}
+	m := newMap(t, newSet(t, 1), spec)
+	for ; len(data) >= 3; data = data[3:] {
+		d.step(t, m, data[0], data[1], data[2])
 	}
-	f.Fuzz(func(t *testing.T, kind byte, data []byte) {
-		spec := []abi.MapSpec{
-			{Kind: abi.HashMap, KeySize: 6, ValueSize: 3, MaxEntries: 5},
-			{Kind: abi.LRUHash, KeySize: 6, ValueSize: 3, MaxEntries: 5},
-			{Kind: abi.LPMTrie, KeySize: 6, ValueSize: 3, MaxEntries: 9, Flags: abi.MapNoPrealloc},
-		}[kind%3]
-		d := &model{spec, map[string]string{}}
-		m := newMap(t, newSet(t, 1), spec)
-		for ; len(data) >= 3; data = data[3:] {
-			d.step(t, m, data[0], data[1], data[2])
+	d.compare(t, m)
+}
+
+func FuzzOperations(f *testing.F) {
+	for kind := range byte(3) {
+		f.Add(kind, []byte("abcdefghijklmnopqrstuvwxyz0123456789"))
+	}
+	f.Fuzz(func(t *testing.T, kind byte, data []byte) { operateAll(t, modelled[kind%3], data) })
+}
+
+// TestRandomOperations does what the fuzz target does, longer.
+func TestRandomOperations(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for _, spec := range modelled {
+		for range 200 {
+			data := make([]byte, rng.IntN(3000))
+			for i := range data {
+				data[i] = byte(rng.Uint32())
+			}
+			operateAll(t, spec, data)
 		}
-		d.compare(t, m)
-	})
+	}
 }
 
 func (d *model) step(t *testing.T, m *maps.Map, op, k, v byte) {

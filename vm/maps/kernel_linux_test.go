@@ -171,10 +171,6 @@ func (p *pair) fromKernel(value []byte) {
 	}
 }
 
-func le32(b []byte) uint32 {
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-
 // step does one operation to both and compares. It returns what it was, for
 // messages, and what differs.
 func (p *pair) step(op string, key, value []byte, flags uint64) (string, string) {

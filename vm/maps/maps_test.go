@@ -40,7 +40,9 @@ func newMap(t testing.TB, set *maps.Set, spec abi.MapSpec) *maps.Map {
 	return m
 }
 
-func u32(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
+func u32(v uint32) []byte  { return binary.LittleEndian.AppendUint32(nil, v) }
+func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
+
 func u64(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
 
 func TestEmptySet(t *testing.T) {
