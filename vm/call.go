@@ -79,6 +79,12 @@ func (m *Machine) argumentFits(c *call, i int) bool {
 	case abi.ArgMap:
 		m.argMap = m.mapAt(v)
 		return m.argMap != nil && m.argMap.Spec().Kind.Info().Calls&c.needs == c.needs
+	case abi.ArgReadWriteWord:
+		return m.reachPlain(v, 4, write)
+	case abi.ArgWriteLong:
+		return m.reachPlain(v, 8, write)
+	case abi.ArgSocket:
+		return false // there are none
 	case abi.ArgMapKey:
 		return m.reachPlain(v, uint64(m.argMap.Spec().KeySize), read)
 	case abi.ArgMapValue:

@@ -196,6 +196,12 @@ func (m *Machine) refusedArgument(proto *abi.Helper, i int) string {
 		return "must be a map"
 	case abi.ArgReadMem, abi.ArgReadMemOrNull:
 		kind = read
+	case abi.ArgSocket:
+		return "must be a socket"
+	case abi.ArgReadWriteWord:
+		size = 4
+	case abi.ArgWriteLong:
+		size = 8
 	case abi.ArgMapKey:
 		size, kind = uint64(m.argMap.Spec().KeySize), read
 	case abi.ArgMapValue:

@@ -15,6 +15,14 @@ var mapCalls = map[int32]abi.MapCalls{
 	abi.MapLookupPercpuElem: abi.CallPerCPU,
 	abi.ForEachMapElem:      abi.CallForEach,
 	abi.TailCall:            abi.CallTail,
+	abi.MapPushElem:         abi.CallPush,
+	abi.MapPopElem:          abi.CallPop,
+	abi.MapPeekElem:         abi.CallPeek,
+	abi.RingbufReserve:      abi.CallRing,
+	abi.RingbufOutput:       abi.CallRing,
+	abi.RingbufQuery:        abi.CallRing,
+	abi.PerfEventOutput:     abi.CallOutput,
+	abi.RedirectMap:         abi.CallRedirect,
 }
 
 // cpu is the processor that the packet's metadata names, among those that the

@@ -109,6 +109,15 @@ type Machine struct {
 	in     *engine.Packet // what this run was given
 	dirty  bool           // the packet may have changed
 	out    []byte         // packets after the program, of one batch
+
+	// What the program sends out; see redirect.go and output.go.
+	redirect  uint32
+	events    []engine.Event // of one batch
+	eventData []byte
+	outputs   []*maps.Map // ring buffers and perf event arrays
+	draining  *maps.Map
+	drainOne  func(cpu int, data []byte)
+	reserved  []reserved
 }
 
 // Name returns "interp".
@@ -129,7 +138,7 @@ func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
 	}
 	m.base = m.mem.Base()
 	m.watchMaps()
-	m.out = m.out[:0]
+	m.out, m.events, m.eventData = m.out[:0], m.events[:0], m.eventData[:0]
 	for i := range in {
 		m.runOne(&in[i], &out[i])
 	}
@@ -142,13 +151,20 @@ func (m *Machine) runOne(in *engine.Packet, out *engine.Result) {
 		return
 	}
 	m.start()
+	first := len(m.events)
 	why := m.interpret()
 	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
 	switch why {
+	case stopExit:
+		out.Redirect = m.redirected()
 	case stopBudget:
 		out.Return, out.R0, out.Fault = 0, 0, ErrBudget
 	case stopFault:
 		out.Return, out.R0, out.Fault = 0, 0, m.diagnose()
+	}
+	m.drain()
+	if n := len(m.events); n > first {
+		out.Events = m.events[first:n:n]
 	}
 }
 
@@ -162,7 +178,7 @@ func (m *Machine) start() {
 		m.reg[1], m.reg[2] = uint64(m.packet.data), uint64(m.packet.dataEnd-m.packet.data)
 	}
 	m.pc, m.left, m.loops, m.depth, m.tails = m.entry.start, m.o.Budget, maxLoops, 0, 0
-	m.value = [2]window{}
+	m.value, m.redirect = [2]window{}, 0
 	m.stackLow = m.stackTop - stackSize
 	m.clearFrame()
 }

@@ -92,7 +92,7 @@ func (m *Machine) makeMaps(c Collection) (err error) {
 	}
 	m.set.Program, m.set.CheckProgram = m.findProgram, m.checkProgram
 	m.owner = make([]uint16, arena.Size/arena.Granule)
-	m.note = m.noteElement
+	m.note, m.drainOne = m.noteElement, m.drained
 	for i := range c.Maps {
 		mp, err := m.set.New(&c.Maps[i])
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 // values says where the values of a map lie: from start on, each stride bytes,
 // at an offset. A per-CPU map has several values there, step bytes apart.
 type values struct {
+	m                    *maps.Map // nil for keys
 	name                 string
 	start, end           uint64
 	stride, offset, step uint64
@@ -36,6 +37,9 @@ func (m *Machine) watchMaps() {
 	for next := m.set.ByID(uint32(len(m.maps) + 1)); next != nil; next = m.set.ByID(uint32(len(m.maps) + 1)) {
 		m.maps = append(m.maps, next)
 		m.watch(next)
+		if isOutput(next) {
+			m.outputs = append(m.outputs, next)
+		}
 	}
 }
 
@@ -46,7 +50,7 @@ func (m *Machine) watch(mp *maps.Map) {
 		return
 	}
 	v := values{
-		name: fmt.Sprintf("a value of map %q", spec.Name), start: uint64(start), stride: uint64(stride), step: uint64(step),
+		m: mp, name: fmt.Sprintf("a value of map %q", spec.Name), start: uint64(start), stride: uint64(stride), step: uint64(step),
 		offset: uint64(m.headerField(mp, maps.HeaderOffset)), size: uint64(spec.ValueSize), cpus: 1,
 		may: [2]bool{read: spec.ProgramsRead(), write: spec.ProgramsWrite()},
 	}
@@ -102,7 +106,7 @@ func (m *Machine) valuesAt(addr uint64) *values {
 func (m *Machine) reachValue(addr, n uint64, kind accessKind) bool {
 	v := m.valuesAt(addr)
 	if v == nil {
-		return false
+		return m.reachRecord(addr, n)
 	}
 	at, ok := v.locate(addr)
 	if !ok || addr+n > at+v.size {

@@ -41,7 +41,8 @@ var ErrPacket = errors.New("the engine does not take such a packet")
 // An Event is a message from a program to the outside: a trace line, a perf
 // event or a ring buffer record.
 type Event struct {
-	Source string // "trace_printk", or the name of the map
+	Source string // "trace_printk", "clone_redirect", or the name of the map
+	Index  int    // the interface that a copy of the packet goes to, or the CPU of a perf event
 	Data   []byte
 }
 

@@ -1,0 +1,129 @@
+package vm
+
+import (
+	"fmt"
+
+	"github.com/bpflab/bpflab/vm/maps"
+)
+
+// The helpers that ask about the system. It is the same at each run: an idle
+// one, whose current task is the one that runs when nothing else does.
+
+// tick is how many nanoseconds a jiffy has (CONFIG_HZ=250).
+const tick = 4_000_000
+
+func ktime(m *Machine, _ *[5]uint64) uint64   { return m.o.Clock() }
+func jiffies(m *Machine, _ *[5]uint64) uint64 { return m.o.Clock() / tick }
+
+// zero answers what is 0 in such a system: process and user numbers, the
+// address of the task, NUMA node, control group, routing realm, socket cookie.
+func zero(*Machine, *[5]uint64) uint64 { return 0 }
+
+// overflowUID is the owner of a packet without a socket.
+const overflowUID = 65534
+
+func socketUID(*Machine, *[5]uint64) uint64 { return overflowUID }
+
+// currentComm gives the name of the task, cut to the space and filled up.
+func currentComm(m *Machine, a *[5]uint64) uint64 {
+	to := m.bytes(a[0], a[1])
+	clear(to)
+	copy(to[:len(to)-1], fmt.Sprintf("swapper/%d", m.cpu()))
+	return 0
+}
+
+// noSocket is a lookup among sockets, of which there are none: NULL.
+func noSocket(*Machine, *[5]uint64) uint64 { return 0 }
+
+// probeRead copies from any address, which must be memory of the program here.
+func probeRead(m *Machine, a *[5]uint64) uint64 {
+	to := m.bytes(a[0], a[1])
+	if len(to) == 0 {
+		return 0
+	}
+	if !m.reachPlain(a[2], a[1], read) {
+		clear(to)
+		return eFAULT.negative()
+	}
+	copy(to, m.bytes(a[2], a[1]))
+	return 0
+}
+
+// probeReadString copies a string and returns its length with the 0 byte.
+func probeReadString(m *Machine, a *[5]uint64) uint64 {
+	to := m.bytes(a[0], a[1])
+	if len(to) == 0 {
+		return 0
+	}
+	for i := range to {
+		at := a[2] + uint64(i)
+		if !m.reachPlain(at, 1, read) {
+			clear(to)
+			return eFAULT.negative()
+		}
+		to[i] = m.bytes(at, 1)[0]
+		if to[i] == 0 {
+			return uint64(i + 1)
+		}
+	}
+	to[len(to)-1] = 0
+	return uint64(len(to))
+}
+
+// spinLock takes the lock in a value of a map. One machine runs one program at
+// a time, so a lock that is held was taken by the program itself.
+func spinLock(m *Machine, a *[5]uint64) uint64 {
+	mp, value := m.lockOf(a[0])
+	switch {
+	case mp == nil:
+		return m.refuse("r1 is not the lock in a value of a map")
+	case load32(m.at(a[0])) != 0:
+		return m.refuse("the lock is held")
+	}
+	mp.Lock(value)
+	return m.reg[0]
+}
+
+func spinUnlock(m *Machine, a *[5]uint64) uint64 {
+	mp, value := m.lockOf(a[0])
+	switch {
+	case mp == nil:
+		return m.refuse("r1 is not the lock in a value of a map")
+	case load32(m.at(a[0])) == 0:
+		return m.refuse("the lock is not held")
+	}
+	mp.Unlock(value)
+	return m.reg[0]
+}
+
+// lockOf finds the map and the value that a spin lock is in.
+func (m *Machine) lockOf(addr uint64) (mp *maps.Map, value uint32) {
+	v := m.valuesAt(addr)
+	if v == nil || v.m == nil || v.m.Spec().SpinLock == nil {
+		return nil, 0
+	}
+	at, ok := v.locate(addr)
+	if !ok || addr-at != uint64(*v.m.Spec().SpinLock) {
+		return nil, 0
+	}
+	return v.m, uint32(at)
+}
+
+// strncmp compares a buffer with a string.
+func strncmp(m *Machine, a *[5]uint64) uint64 {
+	for i := range uint64(uint32(a[1])) {
+		if !m.reachPlain(a[2]+i, 1, read) {
+			return m.refuse("r3 is not a string")
+		}
+		x, y := m.bytes(a[0]+i, 1)[0], m.bytes(a[2]+i, 1)[0]
+		switch {
+		case x < y:
+			return ^uint64(0)
+		case x > y:
+			return 1
+		case x == 0:
+			return 0
+		}
+	}
+	return 0
+}
