@@ -35,7 +35,8 @@
 // references to maps become indices into [Object.Maps], calls between functions
 // distances, and relocations are applied. Kernel functions and variables that
 // a program asks for stay named in [Program.Refs]: those declared weak are
-// absent (their address is 0), for others it is up to the engine.
+// absent (their address is 0), for others it is up to the engine. Options of the
+// kernel's configuration are variables that are 0 until they are set.
 //
 // Objects may come from anywhere. What a file could ask for in time and memory
 // is bounded before the library sees it (limits.go), and an error names what is
@@ -43,7 +44,9 @@
 //
 // # Where to read on
 //
-// object.go has the types, read.go the way through; programs.go, resolve.go
-// and core.go make the instructions, maps.go and tailcalls.go the maps,
-// variables.go and values.go set variables, and the limits files guard it all.
+// object.go has the types, read.go the way through. programs.go, resolve.go and
+// core.go make the instructions, maps.go and tailcalls.go the maps; variables.go,
+// kconfig.go and values.go find and set variables. limits.go and
+// limits_content.go guard it all, with btf.go; adapt.go changes what the library
+// would refuse.
 package object

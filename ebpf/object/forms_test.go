@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/testdata/require"
 )
 
 // TestForms reads the forms that maps, tail calls and references have had.
@@ -30,6 +32,9 @@ func TestForms(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.options.Types != nil && runtime.GOOS != "linux" {
+				require.Skip(t, "CO-RE relocations are applied on Linux only")
+			}
 			o := readFile(t, "testdata/"+tt.name+".o", tt.options)
 			golden(t, tt.name+".txt", describe(o))
 		})

@@ -23,7 +23,7 @@ const (
 	maxTypes    = 50_000    // each can nest in the one before: the library recurses, 2 KiB a level
 	maxTypeText = 256 << 20 // types × the longest string in the BTF
 	maxTypeInfo = 16 << 20  // bytes of .BTF.ext
-	maxCopies   = 10 << 20  // variables × types
+	maxCopies   = 4 << 20   // variables × types, 1 µs each
 )
 
 // readBounded reads all of a file.

@@ -17,7 +17,9 @@ import (
 type Options struct {
 	// Types is the type information that CO-RE relocations are resolved
 	// against: raw BTF as in /sys/kernel/btf/vmlinux, or an ELF file with a
-	// .BTF section. nil means the running kernel's.
+	// .BTF section. nil means the running kernel's. Other than the object it is
+	// trusted. The library applies relocations on Linux only; elsewhere the
+	// programs that have any cannot be used.
 	Types io.ReaderAt
 	// DefaultType is the type of programs in sections whose name does not
 	// tell one, such as the free names of iproute2's objects. Sections of the
