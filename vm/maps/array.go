@@ -32,7 +32,9 @@ func product(a, b uint64) uint64 {
 	return a * b
 }
 
-func (a *array) layout() layout { return layout{elements: a.data, stride: a.stride} }
+func (a *array) layout() layout {
+	return layout{elements: a.data, stride: a.stride, count: a.spec.MaxEntries}
+}
 
 func (a *array) find(key []byte) uint32 {
 	i := get32(key)

@@ -75,7 +75,10 @@ func makeHash(m *Map, valueSize uint32) (*hash, error) {
 }
 
 func (h *hash) layout() layout {
-	return layout{elements: h.start, stride: h.stride, offset: h.offset, buckets: h.buckets, mask: h.mask}
+	return layout{
+		elements: h.start, stride: h.stride, offset: h.offset, count: h.spec.MaxEntries + spareSlots,
+		buckets: h.buckets, mask: h.mask,
+	}
 }
 
 func (h *hash) bucket(sum uint32) uint32 { return h.buckets + bucketLen*(sum&h.mask) }

@@ -21,14 +21,15 @@ const (
 	HeaderMask     = 44 // of a hash map: number of buckets - 1
 )
 
-// A layout is what a kind has to say in the header.
+// A layout is where a map has its elements.
 type layout struct {
-	elements, stride, offset uint32
-	buckets, mask            uint32
+	elements, stride uint32 // the first, and how far it is to the next
+	offset           uint32 // of the value in an element
+	count            uint32 // of elements with values that programs may point to
+	buckets, mask    uint32
 }
 
 func (m *Map) writeHeader() {
-	l := m.kind.layout()
 	for at, v := range map[uint32]uint32{
 		HeaderKind:     uint32(m.spec.Kind),
 		HeaderKeySize:  m.spec.KeySize,
@@ -36,12 +37,12 @@ func (m *Map) writeHeader() {
 		HeaderEntries:  m.spec.MaxEntries,
 		HeaderID:       m.id,
 		HeaderFlags:    m.spec.Flags,
-		HeaderElements: l.elements,
-		HeaderStride:   l.stride,
+		HeaderElements: m.place.elements,
+		HeaderStride:   m.place.stride,
 		HeaderStep:     m.step,
-		HeaderOffset:   l.offset,
-		HeaderBuckets:  l.buckets,
-		HeaderMask:     l.mask,
+		HeaderOffset:   m.place.offset,
+		HeaderBuckets:  m.place.buckets,
+		HeaderMask:     m.place.mask,
 	} {
 		m.store(m.addr+at, v)
 	}
@@ -51,6 +52,5 @@ func (m *Map) writeHeader() {
 // far it is to the next. In an array the value of index i on CPU c is at
 // start + i*stride + c*step.
 func (m *Map) Elements() (start, stride, step uint32) {
-	l := m.kind.layout()
-	return l.elements, l.stride, m.step
+	return m.place.elements, m.place.stride, m.step
 }

@@ -127,5 +127,5 @@ func (m *Map) TailCall(i uint32) uint32 {
 	if i >= m.spec.MaxEntries {
 		return 0
 	}
-	return uint32(atomic.LoadUint64(m.pair(m.kind.layout().elements + 8*i)))
+	return uint32(atomic.LoadUint64(m.pair(m.place.elements + 8*i)))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	stdmaps "maps"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -549,5 +550,34 @@ func TestKernelBloom(t *testing.T) {
 		if did, diff := p.step("update", nil, value, 1); diff != "" {
 			t.Errorf("%s: %s", did, diff)
 		}
+	}
+}
+
+// TestHugeArrayIsNotThere checks that an array of 33 million elements costs
+// what is touched of it.
+func TestHugeArrayIsNotThere(t *testing.T) {
+	resident := func() (pages int) {
+		statm, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			require.Skip(t, "no /proc: %v", err)
+		}
+		var size int
+		if _, err := fmt.Sscan(string(statm), &size, &pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages
+	}
+	set := newSet(t, 1)
+	before := resident()
+	for _, kind := range []abi.MapKind{abi.ArrayMap, abi.HashMap} {
+		m := newMap(t, set, abi.MapSpec{Kind: kind, KeySize: 4, ValueSize: 16, MaxEntries: 33 << 20})
+		for i := range uint32(100) {
+			if err := m.Update(u32(i*300000), make([]byte, 16), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if grown := (resident() - before) * os.Getpagesize(); grown > 32<<20 {
+		t.Errorf("two maps with 100 elements each take %d bytes", grown)
 	}
 }

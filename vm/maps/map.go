@@ -19,6 +19,7 @@ type Map struct {
 	addr   uint32 // of the header
 	step   uint32 // from one CPU's value to the next, 0 if there is only one
 	frozen atomic.Bool
+	place  layout
 }
 
 // A kind is what a map of some kind does. Keys and values have the right

@@ -175,7 +175,7 @@ func (m *Map) Query(what uint64) uint64 {
 // Record finds the reserved record whose data is at addr, in whichever ring
 // buffer of the set: its map and its length. It returns nil if there is none.
 func (s *Set) Record(addr uint64) (m *Map, length uint32) {
-	for _, r := range s.allRings() {
+	for _, r := range s.rings {
 		if addr-uint64(r.data) < 2*uint64(r.size) {
 			if length, ok := r.reserved(uint32(addr)); ok {
 				return r.Map, length

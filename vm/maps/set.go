@@ -3,7 +3,7 @@ package maps
 import (
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/arena"
@@ -21,8 +21,8 @@ const (
 // share them. It numbers them, so that maps can be found by the number that
 // user space uses (the id, from 1) and by the address that programs use.
 //
-// Maps are made in a set while no machine of the set runs; everything else may
-// be done at any time from several goroutines.
+// A map is made while nobody uses the set or a map of it; everything else may be
+// done at any time from several goroutines.
 type Set struct {
 	// Program finds a program by name, for the contents of a prog_array.
 	// It returns the id of the program, 0 for none. It may be nil.
@@ -37,9 +37,9 @@ type Set struct {
 	cpus    int
 	headers uint32
 
-	mu    sync.RWMutex
-	maps  []*Map // by id-1
-	rings []*ring
+	maps   []*Map // by id-1
+	rings  []*ring
+	values []region // where the values lie, by address
 }
 
 // NewSet makes a set without maps in an arena, for a machine with that many
@@ -60,8 +60,6 @@ func (s *Set) CPUs() int { return s.cpus }
 
 // ByID returns the map with that id, or nil.
 func (s *Set) ByID(id uint32) *Map {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if id-1 >= uint32(len(s.maps)) {
 		return nil
 	}
@@ -80,8 +78,6 @@ func (s *Set) ByAddr(addr uint64) *Map {
 
 // ByName returns the first map with that name, or nil.
 func (s *Set) ByName(name string) *Map {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	for _, m := range s.maps {
 		if m.spec.Name == name {
 			return m
@@ -92,16 +88,7 @@ func (s *Set) ByName(name string) *Map {
 
 // All returns the maps in the order in which they were made.
 func (s *Set) All() []*Map {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return append([]*Map(nil), s.maps...)
-}
-
-// allRings returns the ring buffers.
-func (s *Set) allRings() []*ring {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.rings
+	return slices.Clone(s.maps)
 }
 
 // New makes a map and puts its initial contents into it. Maps that a map of
@@ -116,6 +103,11 @@ func (s *Set) New(spec *abi.MapSpec) (*Map, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %q (%v): %w", spec.Name, spec.Kind, err)
 	}
+	s.maps = append(s.maps, m)
+	if r, ok := m.kind.(*ring); ok {
+		s.rings = append(s.rings, r)
+	}
+	s.addRegion(m)
 	return m, nil
 }
 
@@ -132,8 +124,6 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 		return nil, err
 	}
 	m.spec.MaxEntries = entries(&m.spec, s.cpus)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.maps) == MaxMaps {
 		return nil, fmt.Errorf("%d maps are there already: %w", MaxMaps, ENOSPC)
 	}
@@ -146,11 +136,8 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 	if m.kind, err = constructors[spec.Kind](m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ENOMEM, err)
 	}
+	m.place = m.kind.layout()
 	m.writeHeader()
-	s.maps = append(s.maps, m)
-	if r, ok := m.kind.(*ring); ok {
-		s.rings = append(s.rings, r)
-	}
 	return m, nil
 }
 

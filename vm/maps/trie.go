@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
@@ -59,7 +60,10 @@ func newTrie(m *Map) (kind, error) {
 }
 
 func (t *trie) layout() layout {
-	return layout{elements: t.start, stride: t.stride, offset: t.offset, buckets: t.root}
+	return layout{
+		elements: t.start, stride: t.stride, offset: t.offset, count: 2*t.spec.MaxEntries + spareSlots,
+		buckets: t.root,
+	}
 }
 
 func (t *trie) bits(node uint32) uint32 { return t.load(node + nodeBits) }
@@ -90,6 +94,12 @@ func commonBits(a, b []byte) uint32 {
 		}
 		a, b, n = a[8:], b[8:], n+64
 	}
+	if len(a) >= 4 {
+		if x := binary.BigEndian.Uint32(a) ^ binary.BigEndian.Uint32(b); x != 0 {
+			return n + uint32(bits.LeadingZeros32(x))
+		}
+		a, b, n = a[4:], b[4:], n+32
+	}
 	for i := range a {
 		if x := a[i] ^ b[i]; x != 0 {
 			return n + uint32(bits.LeadingZeros8(x))
@@ -117,21 +127,25 @@ func (t *trie) find(key []byte) uint32 {
 }
 
 func (t *trie) longest(key []byte) uint32 {
+	base := t.set.mem.Base()
+	limit, data := get32(key), key[4:]
 	found := uint32(0)
 	depth := -1 // a node that is being changed must not lead round in a circle
 	for node := t.load(t.root); node != 0; {
-		n := t.bits(node)
-		if int(n) <= depth || n > 8*t.dataLen || t.match(node, key) < n {
+		p := unsafe.Add(base, uintptr(node))
+		n := atomic.LoadUint32((*uint32)(unsafe.Add(p, nodeBits)))
+		prefix := unsafe.Slice((*byte)(unsafe.Add(p, nodeData)), len(data))
+		if n > limit || int(n) <= depth || commonBits(prefix, data) < n {
 			break
 		}
-		if t.live(node) {
+		if atomic.LoadUint32((*uint32)(unsafe.Add(p, nodeLive))) != 0 {
 			found = node + t.offset
 		}
 		if n == 8*t.dataLen {
 			break
 		}
 		depth = int(n)
-		node = t.load(child(node, bitAt(key[4:], n)))
+		node = atomic.LoadUint32((*uint32)(unsafe.Add(p, nodeChild+4*bitAt(data, n))))
 	}
 	return found
 }
