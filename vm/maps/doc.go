@@ -32,11 +32,11 @@
 //
 // Each map has a header (header.go), whose address stands for the map in
 // programs. It says where the elements lie, so that machine code can do the
-// lookup itself in arrays and hash maps. Values start at multiples of 8 bytes;
+// lookup itself in arrays and, as far as keys are there, in hash maps. Values start at multiples of 8 bytes;
 // the values of the CPUs for one key lie side by side.
 //
-// Several machines may use the maps of one arena at a time. Lookups take no
-// lock; updates take one for each map. Counters in values are the programs'
+// Several machines may use the maps of one arena at a time. Lookups that find
+// something take no lock; updates take one for each map. Counters in values are the programs'
 // own business: atomic instructions on them are real.
 //
 // A pointer to a value stays a pointer to a value of that map for ever. When
@@ -76,6 +76,7 @@
 // # Files
 //
 // errno.go, check.go (which maps can be made), set.go, map.go (user space),
-// program.go (programs), header.go, memory.go, value.go, pool.go, refuse.go;
+// program.go (programs), header.go, region.go, memory.go, value.go, pool.go,
+// refuse.go;
 // then the kinds as above.
 package maps

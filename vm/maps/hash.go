@@ -21,9 +21,11 @@ import (
 //	16  key, filled up with zero bytes to a multiple of 8
 //	 …  value, or the values of all CPUs
 //
-// Updates take a lock; lookups do not, so that machine code can do them. A
-// lookup that reads a slot while it moves to another chain comes to an end mark
-// that is not its bucket's, and starts again (the kernel's hlist_nulls).
+// Updates take a lock. A lookup that finds its key takes none, so machine code
+// can do it. One that does not may have been led astray by slots that moved
+// under it: if elements were taken out meanwhile it looks again, under the
+// lock. (The kernel notices by the end mark alone, because it puts elements
+// only at the head of a chain.)
 //
 // An update of an existing key does not touch the element: it puts a new one
 // in its place in the chain, so that an iteration goes on as if nothing had
@@ -35,6 +37,7 @@ type hash struct {
 	keySize       uint32
 	offset        uint32 // of the value in a slot
 	lru           bool
+	removals      atomic.Uint32 // of slots from chains
 	mu            sync.Mutex
 	count         uint32 // elements
 	hand          uint32 // see lru.go
@@ -83,28 +86,30 @@ func (h *hash) layout() layout {
 
 func (h *hash) bucket(sum uint32) uint32 { return h.buckets + bucketLen*(sum&h.mask) }
 
-// lookup returns the slot with that key, 0 for none. It takes no lock.
+// lookup returns the slot with that key, 0 for none.
 func (h *hash) lookup(key []byte) uint32 {
 	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.keySize
 	sum := hashKey(p, n, 0)
+	removals := h.removals.Load()
 	base := h.set.mem.Base()
-	bucket := (*uint32)(unsafe.Add(base, uintptr(h.bucket(sum))))
-	for {
-		at := atomic.LoadUint32(bucket)
-		if at == 0 {
-			return 0
-		}
-		for at&1 == 0 {
-			slot := unsafe.Add(base, uintptr(at))
-			if *(*uint32)(unsafe.Add(slot, slotHash)) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
-				return at
-			}
-			at = atomic.LoadUint32((*uint32)(slot))
-		}
-		if at>>1 == sum&h.mask {
-			return 0
-		}
+	at := atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(h.bucket(sum)))))
+	if at == 0 {
+		return 0
 	}
+	for at&1 == 0 {
+		slot := unsafe.Add(base, uintptr(at))
+		if *(*uint32)(unsafe.Add(slot, slotHash)) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
+			return at
+		}
+		at = atomic.LoadUint32((*uint32)(slot))
+	}
+	if h.removals.Load() == removals {
+		return 0
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, at, _ = h.locate(key)
+	return at
 }
 
 // locate is lookup under the lock. It also returns the word that leads to the
@@ -214,7 +219,9 @@ func (h *hash) unlink(link, slot uint32) {
 	h.discard(slot)
 }
 
+// discard gives a slot back that is in no chain any more.
 func (h *hash) discard(slot uint32) {
+	h.removals.Add(1)
 	h.store(slot+slotLive, 0)
 	h.free(slot)
 }

@@ -23,7 +23,8 @@ import (
 // Empty slots of prog_array and maps of maps are left out. For queues and
 // stacks bpftool prints nothing; here it is the values without keys, in the
 // order in which they would be taken. Bloom filters, ring buffers and perf
-// event arrays have no elements to tell of: the array is empty.
+// event arrays have no elements to tell of: the array is empty. Ids of programs
+// and maps are those of the set.
 func (m *Map) WriteJSON(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	b.WriteByte('[')

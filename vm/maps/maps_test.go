@@ -66,24 +66,6 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestHugeArray has 33 million elements, of which few are touched.
-func TestHugeArray(t *testing.T) {
-	set := newSet(t, 1)
-	const n = 33 << 20
-	m := newMap(t, set, abi.MapSpec{Kind: abi.ArrayMap, KeySize: 4, ValueSize: 8, MaxEntries: n})
-	if err := m.Update(u32(n-1), u64(42), 0); err != nil {
-		t.Fatal(err)
-	}
-	value := make([]byte, 8)
-	if err := m.Lookup(u32(n-1), value); err != nil || !bytes.Equal(value, u64(42)) {
-		t.Errorf("%x, %v", value, err)
-	}
-	h := newMap(t, set, abi.MapSpec{Kind: abi.HashMap, KeySize: 4, ValueSize: 8, MaxEntries: n})
-	if err := h.Update(u32(7), u64(42), 0); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestTooLarge(t *testing.T) {
 	set := newSet(t, 1)
 	_, err := set.New(&abi.MapSpec{Name: "big", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 1 << 20, MaxEntries: 1 << 20})

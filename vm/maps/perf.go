@@ -111,7 +111,9 @@ func (p *perfArray) drain(visit func(int, []byte)) {
 // Drain takes the records that programs have sent through a ring buffer or a
 // perf event array, in order, and calls visit with each: the CPU that sent it
 // (0 in a ring buffer) and the data, which is good until visit returns. Visit
-// must not use the map. In other kinds there are none.
+// must not use the map. The data is as long as the program said; readers of the
+// kernel's perf events get up to 7 bytes of filling behind it. In other kinds
+// there are no records.
 func (m *Map) Drain(visit func(cpu int, data []byte)) {
 	if d, ok := m.kind.(interface{ drain(func(int, []byte)) }); ok {
 		d.drain(visit)
