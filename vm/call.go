@@ -5,6 +5,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // A call is a helper call as the interpreter makes it.
@@ -19,8 +20,50 @@ type call struct {
 // read or written as far as the size says. The result is R0.
 type helper func(m *Machine, a *[5]uint64) uint64
 
+// A Helper is a helper function given by the user of a machine ([Options]).
+type Helper struct {
+	// Proto says what the function takes. Its number may be one that the
+	// kernel does not know; program types are checked as for the others.
+	Proto abi.Helper
+
+	// Func implements it. The arguments are R1 to R5, and agree with the
+	// prototype; the result goes to R0.
+	Func func(c *Caller, args [5]uint64) uint64
+}
+
+// A Caller is the program that calls a [Helper], good during the call.
+type Caller struct{ m *Machine }
+
+// Bytes returns n bytes of the program's memory at addr, to read or to write,
+// and whether the program may touch them so. The slice is good during the call.
+func (c *Caller) Bytes(addr, n uint64, write bool) (b []byte, ok bool) {
+	kind := read
+	if write {
+		kind = accessKind(1)
+		c.m.mayDirty(addr)
+	}
+	if !c.m.reachPlain(addr, n, kind) {
+		return nil, false
+	}
+	return c.m.bytes(addr, n), true
+}
+
+// Emit adds an event to the result of the run.
+func (c *Caller) Emit(e engine.Event) { c.m.emit(e.Source, e.Index, e.Data) }
+
+// call makes what the interpreter calls.
+func (h *Helper) call(m *Machine) call {
+	c := &Caller{m}
+	return call{proto: &h.Proto, fn: func(_ *Machine, a *[5]uint64) uint64 { return h.Func(c, *a) }}
+}
+
 // newCall finds the helper that a program of type t calls by a number.
-func newCall(id int32, t abi.ProgType) (call, error) {
+func (m *Machine) newCall(id int32, t abi.ProgType) (call, error) {
+	for i := range m.o.Helpers {
+		if h := &m.o.Helpers[i]; h.Proto.ID == id && h.Proto.Types.Has(t) {
+			return h.call(m), nil
+		}
+	}
 	name := ebpf.HelperName(id)
 	if name == "" {
 		return call{}, fmt.Errorf("there is no helper function %d", id)

@@ -128,7 +128,7 @@ func (d *decoder) call(o *op, ins ebpf.Instruction) error {
 	if ins.Src == ebpf.CallKfunc {
 		return d.errorf("kernel functions are not supported: call to BTF id %d", ins.Imm)
 	}
-	c, err := newCall(ins.Imm, d.typ)
+	c, err := d.m.newCall(ins.Imm, d.typ)
 	if err != nil {
 		return d.errorf("%v", err)
 	}

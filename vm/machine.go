@@ -27,6 +27,12 @@ type Options struct {
 	// metadata, modulo CPUs.
 	CPUs int
 
+	// Network is what fib_lookup and check_mtu ask.
+	Network Network
+
+	// Helpers are helper functions beside or in place of the machine's own.
+	Helpers []Helper
+
 	// Clock is what the helper ktime_get_ns asks. By default time starts
 	// at one second and goes on by a microsecond each time it is asked.
 	Clock func() uint64

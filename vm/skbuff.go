@@ -11,7 +11,8 @@ type buffer struct {
 	link, network int32 // offsets of the headers in the packet
 	encapsulated  bool  // by skb_adjust_room
 	checked       int   // checksums that the device has found right
-	tagged        bool  // the program has set or removed the VLAN tag beside the bytes
+	tunnel        tunnel
+	tagged        bool // the program has set or removed the VLAN tag beside the bytes
 }
 
 func (m *Machine) fillBuffer() {

@@ -70,6 +70,7 @@ func (g *generator) protocolPacket() engine.Packet {
 func (g *generator) bufferCalls() string {
 	var b strings.Builder
 	b.WriteString("r6 = r1\nr7 = 0\n*(u64 *)(r10 - 8) = 0x1234567\n*(u64 *)(r10 - 16) = -1\n*(u64 *)(r10 - 24) = 0x7654321\n")
+	b.WriteString(g.stackBytes(64))
 	for i := range 1 + g.IntN(6) {
 		b.WriteString("r1 = r6\n")
 		b.WriteString(g.bufferCall(i == 0))
@@ -87,7 +88,16 @@ func (g *generator) bufferCalls() string {
 // moved a buffer to get more room before it, it takes a transport header that
 // was never set for one, and lets the tail be cut shorter than otherwise.
 func (g *generator) bufferCall(first bool) string {
-	switch g.IntN(12) {
+	switch g.IntN(16) {
+	case 12, 13:
+		size, flags := pick(g, 44, 44, 28, 24, 22, 8, 7), pick(g, 0, 0, 1, 4, 2, 8, 32, 16)
+		return g.stackBytes(64) + fmt.Sprintf("r2 = r10\nr2 += -100\nr3 = %d\nr4 = %d\ncall bpf_skb_set_tunnel_key\n", size, flags)
+	case 14:
+		size, flags := pick(g, 44, 44, 28, 24, 22, 8, 7), pick(g, 0, 0, 1, 16, 17, 2)
+		return fmt.Sprintf("r2 = r10\nr2 += -100\nr3 = %d\nr4 = %d\ncall bpf_skb_get_tunnel_key\n", size, flags) + mixStack
+	case 15:
+		call := pick(g, "set", "get")
+		return g.stackBytes(64) + fmt.Sprintf("r2 = r10\nr2 += -100\nr3 = %d\ncall bpf_skb_%s_tunnel_opt\n", pick(g, 4, 8, 12, 60, 7), call) + mixStack
 	case 0:
 		return fmt.Sprintf("r2 = %d\nr3 = %d\ncall bpf_skb_change_head\n", pick(g, 0, 1, 14, 100, 300, 20000, -1), pick(g, 0, 0, 0, 0, 0, 1))
 	case 1:
@@ -117,6 +127,32 @@ func (g *generator) bufferCall(first bool) string {
 	}
 	return fmt.Sprintf("r2 = %d\ncall bpf_csum_level\n", g.IntN(5))
 }
+
+// stackBytes fills the 64 bytes at r10-100 with few values but 0.
+func (g *generator) stackBytes(n int) string {
+	var b strings.Builder
+	for at := 0; at < n; at += 4 {
+		v := g.Uint32()
+		if at == 20 || at == 24 && g.IntN(3) > 0 { // tunnel_ext, tunnel_label
+			v &= 0xffff
+		}
+		if at == 24 && g.IntN(3) > 0 {
+			v = 0
+		}
+		fmt.Fprintf(&b, "*(u32 *)(r10 - %d) = %d\n", 100-at, int32(v))
+	}
+	return b.String()
+}
+
+// mixStack adds those bytes to the result.
+var mixStack = func() string {
+	var b strings.Builder
+	b.WriteString("r8 = r0\n")
+	for at := 0; at < 64; at += 4 {
+		fmt.Fprintf(&b, "r1 = *(u32 *)(r10 - %d)\nr7 *= 31\nr7 += r1\n", 100-at)
+	}
+	return b.String() + "r0 = r8\n"
+}()
 
 // TestVLANTagInTheOutput checks that a tag pushed by a program is in the bytes
 // that the run leaves, and one that was there before is not.
