@@ -32,12 +32,13 @@
 //
 // Each map has a header (header.go), whose address stands for the map in
 // programs. It says where the elements lie, so that machine code can do the
-// lookup itself in arrays and, as far as keys are there, in hash maps. Values start at multiples of 8 bytes;
-// the values of the CPUs for one key lie side by side.
+// lookup itself in arrays and, as far as keys are there, in hash maps. Values
+// start at multiples of 8 bytes; the values of the CPUs for one key lie side by
+// side.
 //
 // Several machines may use the maps of one arena at a time. Lookups that find
-// something take no lock; updates take one for each map. Counters in values are the programs'
-// own business: atomic instructions on them are real.
+// something take no lock; updates take one for each map. Counters in values are
+// the programs' own business: atomic instructions on them are real.
 //
 // A pointer to a value stays a pointer to a value of that map for ever. When
 // the element is replaced or deleted the value behind the pointer is left as it
