@@ -85,7 +85,7 @@ func (lw *lowerer) node(n Node, in edges, ls layers) (yes, no edges, out layers)
 
 // leaf builds the test for a node without boolean operators.
 func (lw *lowerer) leaf(n Node, ls layers) (test, layers) {
-	l := ls.top()
+	l := ls.top
 	switch n := n.(type) {
 	case *Relation:
 		return lw.relation(n, l), ls

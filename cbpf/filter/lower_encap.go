@@ -10,7 +10,7 @@ import (
 
 // encap returns the test of an encapsulation primitive and the layers behind it.
 func (lw *lowerer) encap(t *TestEncap, ls layers) (test, layers) {
-	l := ls.top()
+	l := ls.top
 	switch t.Layer {
 	case EncapVLAN:
 		return lw.vlan(t, l, ls)
@@ -32,7 +32,7 @@ func (lw *lowerer) vlan(t *TestEncap, l layer, ls layers) (test, layers) {
 		return lw.refuse("there are no VLAN tags inside MPLS"), ls
 	case !l.link.mac:
 		return lw.refuse("%s packets have no VLAN tags", l.link), ls
-	case lw.opts.Live && len(ls) == 1 && l.tags == 0:
+	case lw.opts.Live && ls.below == nil && l.tags == 0:
 		return lw.liveVLAN(t, l, ls)
 	}
 	found := lw.vlanType(l)

@@ -24,13 +24,17 @@ type layer struct {
 	geneve  bool   // inside Geneve, where there may be no link header
 }
 
-// layers is the stack of headers that the text so far has walked into, the
-// innermost last. It is a value: pushing leaves the stack of others alone.
-type layers []layer
+// layers is the stack of headers that the text so far has walked into. It is a
+// value that never changes: a stack made by push shares what is below, so that
+// a long chain of encapsulations takes no more than linear time.
+type layers struct {
+	top   layer
+	below *layers // nil under the outermost layer
+}
 
 // outermost is the stack at the start of every filter.
 func outermost(link *linkLayer) layers {
-	return layers{{
+	return layers{top: layer{
 		link:    link,
 		typ:     offset{k: link.typ},
 		payload: offset{k: link.payload},
@@ -38,18 +42,12 @@ func outermost(link *linkLayer) layers {
 	}}
 }
 
-func (ls layers) top() layer { return ls[len(ls)-1] }
-
 // replace is the stack with another innermost layer: the same link header, but
 // further into it.
-func (ls layers) replace(l layer) layers {
-	return append(ls[:len(ls)-1:len(ls)-1], l)
-}
+func (ls layers) replace(l layer) layers { return layers{l, ls.below} }
 
 // push is the stack with one layer more.
-func (ls layers) push(l layer) layers {
-	return append(ls[:len(ls):len(ls)], l)
-}
+func (ls layers) push(l layer) layers { return layers{l, &ls} }
 
 // networkHeader is where the network header starts.
 func (l layer) networkHeader() offset { return l.payload.add(l.network) }
