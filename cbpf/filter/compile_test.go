@@ -221,7 +221,9 @@ func TestLarge(t *testing.T) {
 		{"long sum", list(900, func(i int) string { return fmt.Sprint("ip[", i%60, "]") }, " + ") + " = 1"},
 		{"shifts", list(1000, func(i int) string { return fmt.Sprintf("1 << ip[%d] = %d", 9+i%50, i) }, " or ")},
 		{"vlans", list(3000, func(i int) string { return "vlan" }, " and ")},
-		{"geneves", list(100, func(i int) string { return "geneve" }, " and ")},
+		{"geneves", list(2000, func(i int) string { return "geneve" }, " and ")},
+		{"a Geneve header for each term", list(500, func(i int) string { return fmt.Sprint("geneve and tcp port ", i) }, " or ")},
+		{"PPPoE sessions", list(10000, func(i int) string { return "pppoes" }, " and ")},
 	} {
 		start := time.Now()
 		p, err := filter.Compile(c.expr, filter.Options{LinkType: cbpf.LinkEthernet, Names: filter.BuiltinNames()})

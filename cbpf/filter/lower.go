@@ -21,20 +21,21 @@ import (
 
 // A lowerer holds what is shared by the whole of one lowering.
 type lowerer struct {
-	f      *ir.Func
-	opts   *Options
-	slots  int        // run-time offsets handed out so far
-	faults edges      // ways that reject whatever the rest of the filter says
-	at     Span       // the part of the expression being lowered
-	origin origin.Set // the same as provenance
-	err    *Error     // the first refusal
+	f         *ir.Func
+	opts      *Options
+	slots     slot       // the last run-time offset handed out
+	forgotten slot       // the last one that no text behind looks at
+	faults    edges      // ways that reject whatever the rest of the filter says
+	at        Span       // the part of the expression being lowered
+	origin    origin.Set // the same as provenance
+	err       *Error     // the first refusal
 }
 
 // lower makes the graph of a resolved tree. A nil tree, the empty filter,
 // accepts everything. What the link type cannot answer is an *Error.
 func lower(n Node, o *Options) (*ir.Func, error) {
 	lw := &lowerer{f: ir.NewFunc(), opts: o}
-	yes, no := dangle(lw.f.NewBlock(ir.Jump), 0, nil), edges{}
+	yes, no := dangle(lw.f.NewBlock(ir.Jump), 0, env{}), edges{}
 	if n != nil {
 		link := linkLayerOf(o.LinkType)
 		if link == nil {

@@ -21,7 +21,10 @@ type danglingEdge struct {
 // graph. An offset that was not computed on that way is 0 (libpcap reads
 // uninitialised scratch memory there); an env may be shorter than the number
 // of slots for that reason. Envs are shared and never changed in place.
-type env []*ir.Value
+type env struct {
+	forgotten slot        // the last slot that was not wanted any more when the env was made
+	values    []*ir.Value // of the slots from there on
+}
 
 // A slot names a run-time offset. The zero slot stands for none.
 type slot int
@@ -56,15 +59,30 @@ func (lw *lowerer) connect(in edges, to *ir.Block) {
 // newSlot makes a run-time offset.
 func (lw *lowerer) newSlot() slot {
 	lw.slots++
-	return slot(lw.slots)
+	return lw.slots
 }
+
+// forget says that the text from here on does not look at the slots up to the
+// given one. Without it each of many nested Geneve headers would carry the
+// offsets of all headers around it, which takes quadratic time and memory.
+func (lw *lowerer) forget(upTo slot) { lw.forgotten = upTo }
 
 // value returns what a slot holds on the ways that e belongs to.
 func (lw *lowerer) value(e env, s slot) *ir.Value {
-	if i := int(s) - 1; i < len(e) && e[i] != nil {
-		return e[i]
+	if i := int(s - e.forgotten - 1); i < len(e.values) && e.values[i] != nil {
+		return e.values[i]
 	}
 	return lw.f.Const(0, nil)
+}
+
+// with returns a copy of e in which a slot has another value.
+func (lw *lowerer) with(e env, s slot, v *ir.Value) env {
+	values := make([]*ir.Value, lw.slots-lw.forgotten)
+	if gone := int(lw.forgotten - e.forgotten); gone < len(e.values) {
+		copy(values, e.values[gone:])
+	}
+	values[s-lw.forgotten-1] = v
+	return env{lw.forgotten, values}
 }
 
 // assign sets a slot on all ways of the list. The value is computed in a block
@@ -80,20 +98,17 @@ func (lw *lowerer) assign(in edges, s slot, v *ir.Value) edges {
 		b.Evals = []*ir.Value{v}
 	}
 	lw.connect(in, b)
-	e := make(env, max(len(old), int(s)))
-	copy(e, old)
-	e[s-1] = v
-	return dangle(b, 0, e)
+	return dangle(b, 0, lw.with(old, s, v))
 }
 
 // settle brings ways together so that every slot has one value: where the ways
 // differ, a block with phis joins them. It returns the ways and their env.
 func (lw *lowerer) settle(in edges) (edges, env) {
 	if in.none() {
-		return in, nil
+		return in, env{}
 	}
 	var differ []slot
-	for s := slot(1); int(s) <= lw.slots; s++ {
+	for s := lw.forgotten + 1; s <= lw.slots; s++ {
 		for d := in.first.next; d != nil; d = d.next {
 			if lw.value(d.env, s) != lw.value(in.first.env, s) {
 				differ = append(differ, s)
@@ -107,14 +122,13 @@ func (lw *lowerer) settle(in edges) (edges, env) {
 	b := lw.f.NewBlock(ir.Jump)
 	b.Origin = lw.origin
 	lw.connect(in, b)
-	joined := make(env, lw.slots)
-	copy(joined, in.first.env)
+	joined := in.first.env
 	for _, s := range differ {
 		var args []*ir.Value
 		for d := in.first; d != nil; d = d.next {
 			args = append(args, lw.value(d.env, s))
 		}
-		joined[s-1] = lw.f.Phi(b, args, lw.origin)
+		joined = lw.with(joined, s, lw.f.Phi(b, args, lw.origin))
 	}
 	return dangle(b, 0, joined), joined
 }

@@ -140,7 +140,9 @@ func (lw *lowerer) geneve(t *TestEncap, l layer, ls layers) (test, layers) {
 			length = lw.f.Binary(ir.Add, length, base, lw.origin)
 		}
 		yes6 = lw.assign(s.in, g.header, length)
-		return lw.geneveInner(g, l, chain(yes4, yes6)), no
+		yes = lw.geneveInner(g, l, chain(yes4, yes6))
+		lw.forget(g.header - 1)
+		return yes, no
 	}
 	return found, ls.push(layer{
 		link:    linkLayerOf(cbpf.LinkEthernet),
