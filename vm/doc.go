@@ -63,15 +63,32 @@
 // run and every machine; random numbers and time come from [Options], and are
 // fixed sequences unless these say otherwise.
 //
+// # Helpers
+//
+// Helper functions do what the kernel's do, with its error numbers; package abi
+// has their prototypes. What they would ask of the system is fixed or given:
+// time and random numbers, the routes of [Network], and a system without
+// processes and sockets. What they would do to it becomes part of the result:
+// where a packet is redirected to, and events for what is printed, cloned or
+// sent through ring buffers and perf event arrays. A call of a helper that the
+// machine does not have is an error when the program is loaded; users may give
+// it helpers of their own ([Helper]).
+//
+// A VLAN tag that a program pushes is kept beside the bytes, as in the kernel,
+// and stands in the bytes of the result.
+//
 // # The interpreter
 //
 // When a program is loaded, each instruction becomes one op (op.go, decode.go):
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// program.go, object.go, packet.go, context.go, op.go, decode.go, interp.go, memory.go,
-// values.go, rare.go, atomic.go, frames.go, legacy.go, call.go, callback.go,
-// helpers.go, helpers_map.go, adjust.go, fault.go; classic.go stands apart.
+// program.go, packet.go, context.go, op.go, decode.go, interp.go, memory.go,
+// values.go (maps), rare.go, atomic.go, frames.go, legacy.go, call.go,
+// callback.go; the helpers: helpers.go (their table), helpers_map.go, adjust.go
+// (XDP), skbuff.go, room.go, vlan.go, checksum.go, redirect.go, fib.go,
+// tunnel.go, output.go, format.go, system.go; and fault.go. classic.go stands
+// apart.
 //
 // All arithmetic is that of a little-endian machine. Hosts of the other kind
 // are not supported: New says so.

@@ -111,6 +111,7 @@ type Machine struct {
 
 	packet packet
 	buffer buffer         // what else there is of the packet; see skbuff.go
+	tunnel tunnel         // what the program has set for a tunnel device
 	wire   uint32         // its length on the wire
 	in     *engine.Packet // what this run was given
 	dirty  bool           // the packet may have changed
@@ -168,7 +169,9 @@ func (m *Machine) runOne(in *engine.Packet, out *engine.Result) {
 	case stopFault:
 		out.Return, out.R0, out.Fault = 0, 0, m.diagnose()
 	}
-	m.drain()
+	if len(m.outputs)+len(m.reserved) > 0 {
+		m.drain()
+	}
 	if n := len(m.events); n > first {
 		out.Events = m.events[first:n:n]
 	}

@@ -129,7 +129,8 @@ func (m *Machine) Maps() *maps.Set { return m.set }
 
 // add puts a program behind those that are there.
 func (m *Machine) add(to *program, p Program) error {
-	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() {
+	// A flow dissector's context has a pointer to flow keys and little else.
+	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() || p.Type == abi.FlowDissector {
 		return fmt.Errorf("programs of type %v are not supported", p.Type)
 	}
 	if err := ebpf.Validate(p.Insns); err != nil {

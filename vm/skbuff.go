@@ -11,11 +11,11 @@ type buffer struct {
 	link, network int32 // offsets of the headers in the packet
 	encapsulated  bool  // by skb_adjust_room
 	checked       int   // checksums that the device has found right
-	tunnel        tunnel
-	tagged        bool // the program has set or removed the VLAN tag beside the bytes
+	tagged        bool  // the program has set or removed the VLAN tag beside the bytes
 }
 
 func (m *Machine) fillBuffer() {
+	m.tunnel.set = false
 	meta := &m.in.Meta
 	m.buffer = buffer{hasLink: meta.HasLink, link: meta.LinkOffset, network: meta.NetworkOffset}
 }

@@ -77,7 +77,7 @@ func skbSetTunnelKey(m *Machine, a *[5]uint64) uint64 {
 			t.flags |= f.device
 		}
 	}
-	m.buffer.tunnel = t
+	m.tunnel = t
 	m.emit("skb_set_tunnel_key", int(flags), key[:])
 	return 0
 }
@@ -87,7 +87,7 @@ func skbSetTunnelKey(m *Machine, a *[5]uint64) uint64 {
 // meant for packets that came out of a tunnel.
 func skbGetTunnelKey(m *Machine, a *[5]uint64) uint64 {
 	to, size, flags := m.bytes(a[1], a[2]), a[2], a[3]
-	t := &m.buffer.tunnel
+	t := &m.tunnel
 	failed := errno(0)
 	switch {
 	case !t.set || flags&^(tunnelIPv6|tunnelGetFlags) != 0:
@@ -121,7 +121,7 @@ func skbGetTunnelKey(m *Machine, a *[5]uint64) uint64 {
 // skbSetTunnelOpt sets the options of a tunnel header, for a key that was set
 // before.
 func skbSetTunnelOpt(m *Machine, a *[5]uint64) uint64 {
-	t := &m.buffer.tunnel
+	t := &m.tunnel
 	switch {
 	case !t.set || a[2]%4 != 0:
 		return eINVAL.negative()
@@ -134,7 +134,7 @@ func skbSetTunnelOpt(m *Machine, a *[5]uint64) uint64 {
 
 // skbGetTunnelOpt gives the options and returns their length.
 func skbGetTunnelOpt(m *Machine, a *[5]uint64) uint64 {
-	to, t := m.bytes(a[1], a[2]), &m.buffer.tunnel
+	to, t := m.bytes(a[1], a[2]), &m.tunnel
 	clear(to)
 	switch {
 	case !t.set || t.length == 0:
