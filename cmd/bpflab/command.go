@@ -40,6 +40,7 @@ type app struct {
 	errOut io.Writer
 	tty    bool // standard output is a terminal
 	color  bool
+	files  files
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {

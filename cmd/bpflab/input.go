@@ -9,12 +9,59 @@ import (
 // maxProgram is the size of the largest program or filter file read, in bytes.
 const maxProgram = 64 << 20
 
+// files are the files that an invocation has opened.
+type files struct {
+	stdinTaken bool
+	regular    []os.FileInfo
+}
+
+// open opens a file for reading; "-" is standard input, which has one reader.
+func (a *app) open(name string) (io.ReadCloser, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		a.files.note(f)
+		return f, nil
+	}
+	if a.files.stdinTaken {
+		return nil, usagef("standard input can be read once, but \"-\" is given twice")
+	}
+	a.files.stdinTaken = true
+	if f, ok := a.in.(*os.File); ok {
+		a.files.note(f)
+	}
+	return io.NopCloser(a.in), nil
+}
+
+// create creates a file for writing, unless it has been opened already:
+// creating it again would empty a capture that is being read.
+func (a *app) create(name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil {
+		for _, opened := range a.files.regular {
+			if os.SameFile(opened, info) {
+				return nil, usagef("%s is in use already: write to another file", name)
+			}
+		}
+	}
+	f, err := os.Create(name)
+	if err == nil {
+		a.files.note(f)
+	}
+	return f, err
+}
+
+// note remembers a regular file; a terminal or a pipe has several users.
+func (o *files) note(f *os.File) {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		o.regular = append(o.regular, info)
+	}
+}
+
 // readFile reads a program or filter file; "-" is standard input.
 func (a *app) readFile(name string) ([]byte, error) {
-	if name == "-" {
-		return readLimited(a.in, "standard input")
-	}
-	f, err := os.Open(name)
+	f, err := a.open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ var errEnough = errors.New("enough")
 
 // readCapture replays one capture through the filter.
 func (m *matchRun) readCapture(name string) error {
-	in, err := m.openCapture(name)
+	in, err := m.open(name)
 	if err != nil {
 		return err
 	}

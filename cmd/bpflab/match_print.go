@@ -4,19 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/bpflab/bpflab/vm/capture"
 )
-
-// openCapture opens a capture for reading; "-" is standard input.
-func (m *matchRun) openCapture(name string) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(m.in), nil
-	}
-	return os.Open(name)
-}
 
 // openOutput begins the -w file, like the capture that is read.
 func (m *matchRun) openOutput(like *capture.Reader) error {
@@ -25,7 +16,7 @@ func (m *matchRun) openOutput(like *capture.Reader) error {
 	}
 	var dst io.Writer = m.out
 	if m.output != "-" {
-		f, err := os.Create(m.output)
+		f, err := m.create(m.output)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -90,6 +89,8 @@ func (r *runRun) run(args []string) error {
 		return usagef("give a capture with -r, or bytes with --mem")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
+	case r.repeat > 1 && r.input == "-":
+		return usagef("--repeat cannot read standard input again")
 	}
 	p, err := r.load(args[0])
 	if err != nil {
@@ -139,15 +140,11 @@ func (r *runRun) runCapture(machine *vm.Machine, p *loaded) error {
 }
 
 func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
-	in := r.app.in
-	if r.input != "-" {
-		f, err := os.Open(r.input)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := r.open(r.input)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	reader, err := capture.NewReader(in)
 	if err != nil {
 		return inFile(r.input, err)

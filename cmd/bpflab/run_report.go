@@ -23,7 +23,7 @@ type runReport struct {
 	counts   map[string]uint64 // by verdict
 	verdicts *bufio.Writer     // of --verdicts, or nil
 	writer   *capture.Writer   // of -w, or nil
-	files    []*os.File
+	outputs  []*os.File
 }
 
 // maxFaultsShown is how many faults are told one by one.
@@ -35,14 +35,14 @@ func (r *runReport) open(output, verdicts string, like *capture.Reader) error {
 		return nil
 	}
 	if output != "" {
-		w, err := r.create(output)
+		w, err := r.destination(output)
 		if err != nil {
 			return err
 		}
 		r.writer = capture.NewWriterLike(w, like)
 	}
 	if verdicts != "" {
-		w, err := r.create(verdicts)
+		w, err := r.destination(verdicts)
 		if err != nil {
 			return err
 		}
@@ -51,13 +51,13 @@ func (r *runReport) open(output, verdicts string, like *capture.Reader) error {
 	return nil
 }
 
-func (r *runReport) create(name string) (io.Writer, error) {
+func (r *runReport) destination(name string) (io.Writer, error) {
 	if name == "-" {
 		return r.out, nil
 	}
-	f, err := os.Create(name)
+	f, err := r.create(name)
 	if err == nil {
-		r.files = append(r.files, f)
+		r.outputs = append(r.outputs, f)
 	}
 	return f, err
 }
@@ -147,7 +147,7 @@ func (r *runReport) flush() error {
 			return err
 		}
 	}
-	for _, f := range r.files {
+	for _, f := range r.outputs {
 		if err := f.Close(); err != nil {
 			return err
 		}
