@@ -63,8 +63,7 @@ func (a *app) run(args []string) int {
 		a.printHelp(global)
 		return a.finish("bpflab", nil)
 	case global.NArg() == 0:
-		a.printHelp(global)
-		return a.fail("bpflab", usagef("no command given"))
+		return a.fail("bpflab", usagef("no command given; 'bpflab help' lists them"))
 	}
 	return a.dispatch(global, global.Arg(0), global.Args()[1:])
 }
@@ -141,8 +140,8 @@ func capitalise(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // finish flushes the output, reports err and returns the exit status.
 func (a *app) finish(name string, err error) int {
-	if flushErr := a.out.Flush(); err == nil && flushErr != nil {
-		err = ioError(flushErr)
+	if flushErr := a.out.Flush(); flushErr != nil && !isBrokenPipe(flushErr) {
+		err = errors.Join(err, ioError(flushErr))
 	}
 	return a.fail(name, err)
 }
@@ -152,9 +151,10 @@ func (a *app) fail(name string, err error) int {
 	if err == nil || isBrokenPipe(err) {
 		return exitDone
 	}
-	var quiet answerNo
-	if !errors.As(err, &quiet) || quiet.err != nil {
-		fmt.Fprintf(a.errOut, "%s: %s\n", programPrefix(name), describe(err))
+	for _, e := range apart(err) {
+		if e != (answerNo{}) {
+			fmt.Fprintf(a.errOut, "%s: %s\n", programPrefix(name), describe(e))
+		}
 	}
 	return statusOf(err)
 }

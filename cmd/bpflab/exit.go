@@ -43,7 +43,21 @@ type answerNo struct{ err error }
 func (e answerNo) Error() string { return fmt.Sprint(e.err) }
 func (e answerNo) Unwrap() error { return e.err }
 
-// statusOf maps an error to the exit status.
+// apart lists the errors that errors.Join has put together.
+func apart(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, apart(e)...)
+	}
+	return all
+}
+
+// statusOf maps an error to the exit status. Of several, one about input or
+// output wins over a "no" that rests on a part of the input.
 func statusOf(err error) int {
 	var status statusError
 	var no answerNo
@@ -52,12 +66,12 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &status):
 		return status.status
-	case errors.As(err, &no):
-		return exitNo
 	case errors.As(err, &capErr):
 		return exitInput
 	case errors.As(err, &pathErr):
 		return exitInput
+	case errors.As(err, &no):
+		return exitNo
 	case isSyntax(err):
 		return exitUsage
 	}

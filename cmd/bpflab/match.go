@@ -47,6 +47,7 @@ type matchRun struct {
 	filters    *linkFilters
 	writer     *capture.Writer
 	outputFile *os.File
+	begun      bool // a capture could be read and the filter fits it
 	matched    uint64
 }
 
@@ -85,10 +86,13 @@ func (m *matchRun) run(args []string) error {
 	}
 	// What matched before an error is delivered all the same.
 	end := m.conclude()
-	if err != nil && err != errEnough {
+	if err == errEnough {
+		return end
+	}
+	if end == (answerNo{}) && err != nil {
 		return err
 	}
-	return end
+	return errors.Join(err, end)
 }
 
 // errEnough ends the replay once -c packets have matched, or -q has its answer.
@@ -115,6 +119,7 @@ func (m *matchRun) readCapture(name string) error {
 	if err := m.openOutput(reader); err != nil {
 		return err
 	}
+	m.begun = true
 	disagreement, err := replay.Compare(reader, sides, func(number int, p *capture.Packet, results []engine.Result) error {
 		if results[0].Fault != nil {
 			return fmt.Errorf("packet %d: %w", number, results[0].Fault)

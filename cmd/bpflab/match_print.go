@@ -39,6 +39,8 @@ func (m *matchRun) conclude() error {
 		}
 	}
 	switch {
+	case !m.begun:
+		return nil
 	case m.quiet && m.matched == 0:
 		return answerNo{}
 	case m.count && m.json:

@@ -5,15 +5,10 @@ import (
 	"os"
 )
 
-// isTerminal reports whether w is a character device, which is near enough to
-// a terminal to decide on colours.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && isTerminalFile(f)
 }
 
 // wantColor decides on colours from the --color flag and, for "auto", from
