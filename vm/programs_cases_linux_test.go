@@ -1,67 +1,13 @@
 package vm_test
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 )
 
-// Verdicts of XDP and tc programs.
-const (
-	xdpDrop, xdpPass, xdpTX = 1, 2, 3
-	tcOK, tcShot            = 0, 2
-)
-
-// le32 is a key or value that is made of numbers.
-func le32(numbers ...uint32) []byte {
-	var b []byte
-	for _, n := range numbers {
-		b = binary.LittleEndian.AppendUint32(b, n)
-	}
-	return b
-}
-
-// firewallRules puts rules of several lengths inside each other into the
-// firewall: for all packets of a source, for one protocol, for one port.
-func firewallRules(p *proof) {
-	for _, r := range []struct {
-		prefix   string
-		action   uint32
-		port     uint16
-		protocol byte
-		log      byte
-	}{
-		{"0.0.0.0/0", xdpPass, 0, 0, 1},
-		{"10.0.0.0/8", xdpDrop, 0, 0, 1},
-		{"10.0.0.0/24", xdpPass, 0, 0, 0},
-		{"10.0.0.2/32", xdpTX, 80, 6, 1},
-		{"192.168.0.0/16", xdpDrop, 53, 17, 0},
-		{"192.168.1.0/24", xdpDrop, 0, 6, 1},
-		{"192.168.1.64/26", xdpTX, 0, 17, 0},
-		{"192.168.1.77/32", xdpTX, 443, 0, 1},
-		{"172.16.0.0/12", xdpDrop, 0, 0, 0},
-		{"2001:db8::/32", xdpDrop, 0, 17, 0},
-		{"2001:db8:1::/48", xdpDrop, 0, 0, 0},
-		{"2001:db8:ffff::53/128", xdpTX, 53, 17, 0},
-		{"fe80::/10", xdpTX, 0, 58, 0},
-		{"::/1", xdpPass, 0, 0, 0},
-	} {
-		prefix := netip.MustParsePrefix(r.prefix)
-		name := "rules6"
-		if prefix.Addr().Is4() {
-			name = "rules4"
-		}
-		value := le32(r.action)
-		value = binary.BigEndian.AppendUint16(value, r.port)
-		key := append(le32(uint32(prefix.Bits())), prefix.Addr().AsSlice()...)
-		p.put(name, key, append(value, r.protocol, r.log))
-	}
-}
-
 func proveFirewall(t *testing.T) {
 	p := newProof(t, "xdp_firewall", nil, "firewall")
-	firewallRules(p)
+	firewallRules(p.put)
 	p.run("firewall", traffic(1, 3000))
 	p.finish(xdpDrop, xdpPass, xdpTX)
 }
@@ -70,7 +16,7 @@ func proveFirewall(t *testing.T) {
 func proveStrictFirewall(t *testing.T) {
 	variables := map[string]string{"default_action": "1", "drop_fragments": "true"}
 	p := newProof(t, "xdp_firewall", variables, "firewall")
-	firewallRules(p)
+	firewallRules(p.put)
 	p.run("firewall", traffic(2, 3000))
 	p.finish(xdpDrop, xdpPass, xdpTX)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -32,9 +31,6 @@ import (
 // minPackets is over how many packets each program must have run.
 const minPackets = 2000
 
-// programsDir holds the programs.
-const programsDir = "../testdata/programs"
-
 // A proof is one object that runs in both places.
 type proof struct {
 	t        *testing.T
@@ -51,14 +47,7 @@ type proof struct {
 func newProof(t *testing.T, name string, variables map[string]string, programs ...string) *proof {
 	t.Helper()
 	onFirstCPU(t)
-	data, err := os.ReadFile(filepath.Join(programsDir, name+".o"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	obj, err := object.Read(bytes.NewReader(data), object.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	data, obj := readProgram(t, name)
 	for variable, text := range variables {
 		if err := obj.Set(variable, text); err != nil {
 			t.Fatal(err)
@@ -67,15 +56,7 @@ func newProof(t *testing.T, name string, variables map[string]string, programs .
 	p := &proof{t: t, object: obj, verdicts: map[uint32]int{}, events: map[string][][]byte{}}
 	p.kernel = loadIntoKernel(t, data, obj)
 	t.Cleanup(p.kernel.Close)
-	c, err := vm.CollectionOf(obj, programs...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.machine, err = vm.Load(c, vm.Options{CPUs: cilium.MustPossibleCPU()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.machine.Close() })
+	p.machine = loadMachine(t, obj, cilium.MustPossibleCPU(), programs...)
 	return p
 }
 
