@@ -35,7 +35,9 @@ their length, and r0 is printed in hexadecimal.
 
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
 "faults"}. --verdicts writes one line a packet: its number, the verdict and the
-length of the packet after the program, or the fault.`,
+length of the packet after the program, or the fault. --dump-maps prints
+{"map", "type", "elements"} for each map, the elements as bpftool map dump -j
+does; --map reads the same elements.`,
 	bind: bindRun,
 }
 
@@ -45,6 +47,8 @@ type runRun struct {
 	program  string
 	progType string
 	vars     []string
+	maps     []string
+	dump     bool
 	memory   string
 	output   string
 	verdicts string
@@ -61,6 +65,8 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
 	flags.StringVar(&r.progType, "type", "", "type of a program that is no ELF object: "+hookNames()+" (default xdp)")
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
+	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
+	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")
 	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
 	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
 	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
@@ -104,10 +110,18 @@ func (r *runRun) run(args []string) error {
 		return statusError{exitUsage, p.explain(err)}
 	}
 	defer machine.Close()
-	if withMemory {
-		return r.runMemory(machine, p)
+	if err := r.fillMaps(machine); err != nil {
+		return err
 	}
-	return r.runCapture(machine, p)
+	if withMemory {
+		err = r.runMemory(machine, p)
+	} else {
+		err = r.runCapture(machine, p)
+	}
+	if r.dump {
+		return errors.Join(err, r.dumpMaps(machine))
+	}
+	return err
 }
 
 // runMemory runs the program once over the bytes of --mem and prints r0.

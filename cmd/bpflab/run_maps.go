@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/maps"
+)
+
+// fillMaps puts the elements of the --map files into the machine's maps.
+func (r *runRun) fillMaps(machine *vm.Machine) error {
+	for _, assignment := range r.maps {
+		name, file, ok := strings.Cut(assignment, "=")
+		if !ok {
+			return usagef("--map wants NAME=FILE, not %q", assignment)
+		}
+		m := machine.Maps().ByName(name)
+		if m == nil {
+			return usagef("there is no map %q, there is %s", name, mapNames(machine))
+		}
+		data, err := r.readFile(file)
+		if err != nil {
+			return err
+		}
+		if err := m.ReadJSON(bytes.NewReader(data)); err != nil {
+			return usage(inFile(file, err))
+		}
+	}
+	return nil
+}
+
+func mapNames(machine *vm.Machine) string {
+	var names []string
+	for _, m := range machine.Maps().All() {
+		names = append(names, m.Name())
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// mapJSON is the line that --dump-maps prints for a map. Elements is what
+// bpftool map dump -j prints.
+type mapJSON struct {
+	Map      string          `json:"map"`
+	Type     string          `json:"type"`
+	Elements json.RawMessage `json:"elements"`
+}
+
+func (r *runRun) dumpMaps(machine *vm.Machine) error {
+	for _, m := range machine.Maps().All() {
+		if err := r.dumpMap(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runRun) dumpMap(m *maps.Map) error {
+	var elements bytes.Buffer
+	if err := m.WriteJSON(&elements); err != nil {
+		return err
+	}
+	return json.NewEncoder(r.out).Encode(mapJSON{m.Name(), m.Spec().Kind.String(), elements.Bytes()})
+}
