@@ -92,6 +92,18 @@ func TestFilesAreReadWhenNeededAndOnce(t *testing.T) {
 	}
 }
 
+// A resolver's answer may be shared with other compilations that run at once.
+func TestResolverAnswersStayAsTheyAre(t *testing.T) {
+	names := FileNames(etc, "/etc")
+	want := netip.MustParseAddr("::ffff:10.0.0.3")
+	if _, err := Expand("host mapped", names); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := names.Host("mapped"); err != nil || len(got) != 1 || got[0] != want {
+		t.Errorf("the resolver now says %v, %v; want %v", got, err, want)
+	}
+}
+
 func TestMissingFilesAreSaidToBeMissing(t *testing.T) {
 	_, err := Expand("ether host printer", FileNames(fstest.MapFS{}, "/etc"))
 	if want := "/etc/ethers, which does not exist"; err == nil || !strings.Contains(err.Error(), want) {

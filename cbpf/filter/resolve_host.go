@@ -3,6 +3,7 @@ package filter
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // host resolves "[proto] [dir] [host] id".
@@ -70,6 +71,7 @@ func (r resolution) hostAddrs(name string) ([]netip.Addr, error) {
 		return []netip.Addr{a}, nil
 	}
 	addrs, err := r.names.Host(name)
+	addrs = slices.Clone(addrs) // the resolver's own, which others may be reading
 	for i, a := range addrs {
 		addrs[i] = a.Unmap()
 	}
