@@ -118,6 +118,9 @@ func (t Table) String() string {
 // Parse reads what [Table.String] writes.
 func Parse(text string) (Table, error) {
 	var t Table
+	if text == "" {
+		return t, nil
+	}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		index, sets, ok := strings.Cut(line, ": ")
 		if n, err := strconv.Atoi(index); !ok || err != nil || n != i {

@@ -40,12 +40,13 @@ func TestThrough(t *testing.T) {
 }
 
 func TestTextRoundTrip(t *testing.T) {
-	table := Table{nil, Of(0, 2), {{1, 2}, {5, 9}}}
-	got, err := Parse(table.String())
-	if err != nil || !cmp.Equal(got, table) {
-		t.Errorf("Parse(String()) = %v, %v", got, err)
+	for _, table := range []Table{nil, {nil}, {nil, Of(0, 2), {{1, 2}, {5, 9}}}} {
+		got, err := Parse(table.String())
+		if err != nil || !cmp.Equal(got, table) {
+			t.Errorf("Parse(String()) = %v, %v", got, err)
+		}
 	}
-	for _, bad := range []string{"", "1: -", "0 -", "0: 3", "0: 5-2", "0: a-b"} {
+	for _, bad := range []string{"\n", "1: -", "0 -", "0: 3", "0: 5-2", "0: a-b"} {
 		if _, err := Parse(bad); err == nil {
 			t.Errorf("Parse(%q) succeeded", bad)
 		}
