@@ -123,8 +123,10 @@ func (m *Machine) argumentFits(c *call, i int) bool {
 		m.argMap = m.mapAt(v)
 		return m.argMap != nil && m.argMap.Spec().Kind.Info().Calls&c.needs == c.needs
 	case abi.ArgReadWriteWord:
+		m.mayDirty(v)
 		return m.reachPlain(v, 4, write)
 	case abi.ArgWriteLong:
+		m.mayDirty(v)
 		return m.reachPlain(v, 8, write)
 	case abi.ArgSocket:
 		return false // there are none

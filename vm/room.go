@@ -74,7 +74,7 @@ func (m *Machine) shrink(off, n, least uint32, flags uint64) errno {
 		return eNOTSUPP
 	case flags&^(roomFixedGSO|roomDecapL3|roomNoCsumReset) != 0:
 		return eINVAL
-	case off+n > m.length():
+	case uint64(off)+uint64(n) > uint64(m.length()):
 		return eNOMEM
 	}
 	m.pop(off, n)
@@ -105,7 +105,9 @@ func (m *Machine) grow(off, n uint32, flags uint64) errno {
 	case inner > n:
 		return eINVAL
 	}
-	m.push(off, n)
+	if failed := m.push(off, n); failed != 0 {
+		return failed
+	}
 	if !encap {
 		return 0
 	}

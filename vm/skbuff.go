@@ -43,15 +43,22 @@ func (m *Machine) setProtocol(p uint16) {
 func (m *Machine) length() uint32 { return m.packet.dataEnd - m.packet.data }
 
 // push makes n bytes of room at an offset of the packet, by moving what is
-// before to the front.
-func (m *Machine) push(off, n uint32) {
-	m.front(n)
+// before to the front. It fails for an offset behind the packet's end, which
+// headers of a truncated packet may have, and if memory is short.
+func (m *Machine) push(off, n uint32) errno {
 	p := &m.packet
+	if off > m.length() {
+		return eINVAL
+	}
+	if !m.front(n) {
+		return eNOMEM
+	}
 	b := m.bytes(uint64(p.data-n), uint64(p.dataEnd-p.data+n))
 	copy(b[:off], b[n:])
 	clear(b[off:][:n])
 	p.data -= n
 	m.resized(int64(n))
+	return 0
 }
 
 // pop takes n bytes out at an offset of the packet.
@@ -64,15 +71,19 @@ func (m *Machine) pop(off, n uint32) {
 }
 
 // front makes sure that n bytes are free before the packet.
-func (m *Machine) front(n uint32) {
+func (m *Machine) front(n uint32) bool {
 	p := &m.packet
 	if p.data-p.start >= n {
-		return
+		return true
 	}
 	size := p.dataEnd - p.data
+	if headRoom+n+size > p.end-p.start {
+		return false
+	}
 	to := p.start + headRoom + n
 	copy(m.bytes(uint64(to), uint64(size)), m.bytes(uint64(p.data), uint64(size)))
 	p.data, p.dataEnd = to, to+size
+	return true
 }
 
 // resized notes that the packet has other bounds, and n bytes more on the wire,
@@ -89,7 +100,9 @@ func skbChangeHead(m *Machine, a *[5]uint64) uint64 {
 	if flags != 0 || uint64(m.length())+n > maxSKB {
 		return eINVAL.negative()
 	}
-	m.push(0, uint32(n))
+	if failed := m.push(0, uint32(n)); failed != 0 {
+		return failed.negative()
+	}
 	m.buffer.network += int32(n)
 	m.buffer.link, m.buffer.hasLink = 0, true
 	return 0
@@ -128,9 +141,11 @@ func skbChangeProto(m *Machine, a *[5]uint64) uint64 {
 	case flags != 0:
 		return eINVAL.negative()
 	case m.protocol() == etherIPv4 && to == etherIPv6:
-		m.push(off, more)
+		if failed := m.push(off, more); failed != 0 {
+			return failed.negative()
+		}
 	case m.protocol() == etherIPv6 && to == etherIPv4:
-		if m.length() < off+more {
+		if uint64(m.length()) < uint64(off)+more {
 			return eNOMEM.negative()
 		}
 		m.pop(off, more)

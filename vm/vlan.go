@@ -46,7 +46,9 @@ func skbVLANPush(m *Machine, a *[5]uint64) uint64 {
 		proto = etherVLAN
 	}
 	if oldProto, oldTCI, ok := m.vlanTag(); ok {
-		m.push(macsLen, vlanLen)
+		if failed := m.push(macsLen, vlanLen); failed != 0 {
+			return failed.negative()
+		}
 		b, _ := m.packetBytes(macsLen, vlanLen)
 		binary.BigEndian.PutUint16(b, oldProto)
 		binary.BigEndian.PutUint16(b[2:], oldTCI)
