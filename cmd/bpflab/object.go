@@ -7,15 +7,17 @@ import (
 	"strings"
 
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
 )
 
 // isELF reports whether data is an ELF file.
 func isELF(data []byte) bool { return bytes.HasPrefix(data, []byte("\x7fELF")) }
 
-// readObject reads the programs of an ELF object.
-func readObject(name string, data []byte) (*object.Object, error) {
-	obj, err := object.Read(bytes.NewReader(data), object.Options{})
+// readObject reads the programs of an ELF object. Those whose section does not
+// tell a type get the given one.
+func readObject(name string, data []byte, otherwise abi.ProgType) (*object.Object, error) {
+	obj, err := object.Read(bytes.NewReader(data), object.Options{DefaultType: otherwise})
 	if err == nil && len(obj.Programs) == 0 {
 		err = fmt.Errorf("the object has no programs")
 	}

@@ -38,7 +38,7 @@ func (a *app) readProgram(name string) (program, error) {
 		return program{}, usagef("%s: the program is empty", name)
 	}
 	if isELF(data) {
-		obj, err := readObject(name, data)
+		obj, err := readObject(name, data, 0)
 		return program{object: obj}, err
 	}
 	if isText(data) && extendedText.Match(data) {

@@ -63,7 +63,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
-	flags.StringVar(&r.progType, "type", "", "type of a program that is no ELF object: "+hookNames()+" (default xdp)")
+	flags.StringVar(&r.progType, "type", "", "type of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+" (default xdp)")
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
 	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")

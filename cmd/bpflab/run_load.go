@@ -59,10 +59,15 @@ func (r *runRun) plainType() (abi.ProgType, error) {
 }
 
 func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
+	otherwise := abi.ProgType(0)
 	if r.progType != "" {
-		return nil, usagef("--type is for programs that are no ELF object: the sections of %s tell", name)
+		hook, err := abi.ParseHook(r.progType)
+		if err != nil {
+			return nil, usage(err)
+		}
+		otherwise = hook.Type()
 	}
-	obj, err := readObject(name, data)
+	obj, err := readObject(name, data, otherwise)
 	if err != nil {
 		return nil, err
 	}
