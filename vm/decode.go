@@ -17,13 +17,15 @@ type decoder struct {
 	start int // of the program in Machine.prog
 	prog  []ebpf.Instruction
 	at    int // the instruction being decoded
+
+	absent map[int]string
 }
 
 // decode adds the program at m.prog[start:] to m.ops and m.calls.
-func (m *Machine) decode(t abi.ProgType, start int) error {
+func (m *Machine) decode(p Program, start int) error {
 	prog := m.prog[start:]
 	m.ops = append(m.ops, make([]op, len(prog))...)
-	d := decoder{m: m, typ: t, start: start, prog: prog}
+	d := decoder{m: m, typ: p.Type, start: start, prog: prog, absent: p.Absent}
 	for ; d.at < len(prog); d.at += prog[d.at].Width() {
 		ins := prog[d.at]
 		o := op{dst: uint8(ins.Dst), src: uint8(ins.Src), off: int32(ins.Off), imm: uint64(int64(ins.Imm))}
@@ -125,6 +127,10 @@ func (d *decoder) jump(o *op, ins ebpf.Instruction) error {
 }
 
 func (d *decoder) call(o *op, ins ebpf.Instruction) error {
+	if why, ok := d.absent[d.at]; ok {
+		d.emit(o, call{proto: &abi.Helper{}, fn: func(m *Machine, _ *[5]uint64) uint64 { return m.refuse(why) }})
+		return nil
+	}
 	if ins.Src == ebpf.CallKfunc {
 		return d.errorf("kernel functions are not supported: call to BTF id %d", ins.Imm)
 	}
@@ -132,9 +138,14 @@ func (d *decoder) call(o *op, ins ebpf.Instruction) error {
 	if err != nil {
 		return d.errorf("%v", err)
 	}
+	d.emit(o, c)
+	return nil
+}
+
+// emit makes the op that calls c.
+func (d *decoder) emit(o *op, c call) {
 	o.code, o.imm = opCall, uint64(len(d.m.calls))
 	d.m.calls = append(d.m.calls, c)
-	return nil
 }
 
 func (d *decoder) memory(o *op, ins ebpf.Instruction) error {

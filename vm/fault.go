@@ -179,7 +179,10 @@ func (m *Machine) diagnoseCall(f *Fault) {
 			return
 		}
 	}
-	f.Msg = fmt.Sprintf("%s: %s", strings.TrimPrefix(proto.Name(), "bpf_"), m.refusal)
+	f.Msg = m.refusal
+	if name := proto.Name(); name != "" {
+		f.Msg = strings.TrimPrefix(name, "bpf_") + ": " + f.Msg
+	}
 }
 
 func (m *Machine) refusedArgument(proto *abi.Helper, i int) string {

@@ -27,15 +27,49 @@ func CollectionOf(obj *object.Object, programs ...string) (Collection, error) {
 		if p.Err != nil {
 			return Collection{}, p.Err
 		}
-		insns := slices.Clone(p.Insns)
+		linked := Program{Name: p.Name, Type: p.Type, Insns: slices.Clone(p.Insns), Absent: map[int]string{}}
 		for _, ref := range p.Refs {
-			if ref.Kind == object.RefMap || ref.Kind == object.RefMapValue {
-				insns[ref.Slot].Imm = int32(slices.Index(order, int(insns[ref.Slot].Imm)))
+			if err := link(&linked, ref, order); err != nil {
+				return Collection{}, fmt.Errorf("program %q, instruction %d%s: %w", p.Name, ref.Slot, lineOf(p, ref.Slot), err)
 			}
 		}
-		c.Programs = append(c.Programs, Program{Name: p.Name, Type: p.Type, Insns: insns})
+		c.Programs = append(c.Programs, linked)
 	}
 	return c, nil
+}
+
+// lineOf is the line of source of an instruction in parentheses, if the object
+// tells.
+func lineOf(p *object.Program, slot int) string {
+	if line := p.LineAt(slot); line != nil {
+		return fmt.Sprintf(" (%v)", line)
+	}
+	return ""
+}
+
+// link resolves a reference. There is no kernel here whose functions and
+// variables it could be to: those that a program declares weak are absent.
+func link(p *Program, ref object.Ref, order []int) error {
+	switch ref.Kind {
+	case object.RefMap, object.RefMapValue:
+		p.Insns[ref.Slot].Imm = int32(slices.Index(order, int(p.Insns[ref.Slot].Imm)))
+	case object.RefKfunc:
+		if !ref.Weak {
+			return fmt.Errorf("kernel function %s is not supported", ref.Name)
+		}
+		p.Absent[ref.Slot] = "kernel function " + ref.Name + " is not there"
+	case object.RefKsym:
+		if !ref.Weak {
+			return fmt.Errorf("%s of the kernel is not supported", ref.Name)
+		}
+	case object.RefPoison:
+		// All slots of the instruction have become calls.
+		poison := p.Insns[ref.Slot]
+		for slot := ref.Slot; slot < len(p.Insns) && p.Insns[slot] == poison; slot++ {
+			p.Absent[slot] = "the kernel's types lack what is asked for: " + ref.Name
+		}
+	}
+	return nil
 }
 
 // withTailCalls adds to programs those that the program arrays of the object

@@ -19,6 +19,11 @@ type Program struct {
 	Name  string
 	Type  abi.ProgType
 	Insns []ebpf.Instruction
+
+	// Absent says, by slot, what calls are of functions that are not there,
+	// which the program finds out before it calls them: reaching one is a
+	// fault with that text.
+	Absent map[int]string
 }
 
 // A Collection is what a machine is made of: programs that may call each other
@@ -140,7 +145,7 @@ func (m *Machine) add(to *program, p Program) error {
 	m.prog = append(m.prog, p.Insns...)
 	to.start, to.end = start, len(m.prog)
 	m.usesStack = m.usesStack || slices.ContainsFunc(p.Insns, usesStack)
-	return m.decode(p.Type, start)
+	return m.decode(p, start)
 }
 
 // usesStack reports whether an instruction can lead to the stack.

@@ -1,0 +1,61 @@
+package vm_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// TestAbsentFunctions runs a program that asks for a weak kernel function
+// before it calls it, and refuses one that insists on it.
+func TestAbsentFunctions(t *testing.T) {
+	data, err := os.ReadFile("../ebpf/object/testdata/externs.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, err := object.Read(bytes.NewReader(data), object.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := loadMachine(t, obj, 1, "weak")
+	out := make([]engine.Result, 1)
+	if err := m.Run([]engine.Packet{{Data: make([]byte, 64)}}, out); err != nil {
+		t.Fatal(err)
+	}
+	if out[0].Fault != nil || out[0].Return != 6 { // 2*(0+1+2), by the callback
+		t.Errorf("weak: %d, fault %v", out[0].Return, out[0].Fault)
+	}
+	_, err = vm.CollectionOf(obj, "strong")
+	if err == nil || !strings.Contains(err.Error(), "kernel_hash") || !strings.Contains(err.Error(), "externs.c:45") {
+		t.Errorf("strong: %v", err)
+	}
+	if _, err := vm.CollectionOf(obj, "nothing"); err == nil {
+		t.Error("a program that is not there is found")
+	}
+}
+
+// TestAbsentReached reaches a call of a function that is not there.
+func TestAbsentReached(t *testing.T) {
+	m, err := vm.Load(vm.Collection{Programs: []vm.Program{{
+		Type: abi.XDP, Insns: []ebpf.Instruction{ebpf.CallTo(195896080), ebpf.Return()},
+		Absent: map[int]string{0: "no such field"},
+	}}}, vm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	out := make([]engine.Result, 1)
+	if err := m.Run([]engine.Packet{{Data: make([]byte, 64)}}, out); err != nil {
+		t.Fatal(err)
+	}
+	if out[0].Fault == nil || !strings.Contains(out[0].Fault.Error(), "no such field") {
+		t.Errorf("fault %v", out[0].Fault)
+	}
+}
