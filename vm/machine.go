@@ -33,6 +33,10 @@ type Options struct {
 	// Helpers are helper functions beside or in place of the machine's own.
 	Helpers []Helper
 
+	// Trace, if it is not nil, is called before each instruction. The step is
+	// valid during the call. A run is slower by far then.
+	Trace func(*Step)
+
 	// Clock is what the helper ktime_get_ns asks. By default time starts
 	// at one second and goes on by a microsecond each time it is asked.
 	Clock func() uint64
@@ -147,19 +151,24 @@ func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
 	m.watchMaps()
 	m.out, m.events, m.eventData = m.out[:0], m.events[:0], m.eventData[:0]
 	for i := range in {
-		m.runOne(&in[i], &out[i])
+		m.runOne(i, &in[i], &out[i])
 	}
 	return nil
 }
 
-func (m *Machine) runOne(in *engine.Packet, out *engine.Result) {
+func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 	if err := m.receive(in); err != nil {
 		*out = engine.Result{Fault: err}
 		return
 	}
 	m.start()
 	first := len(m.events)
-	why := m.interpret()
+	var why stop
+	if m.o.Trace != nil {
+		why = m.traced(packet)
+	} else {
+		why = m.interpret()
+	}
 	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
 	switch why {
 	case stopExit:
