@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
@@ -49,6 +50,7 @@ type runRun struct {
 	vars     []string
 	maps     []string
 	dump     bool
+	trace    bool
 	memory   string
 	output   string
 	verdicts string
@@ -57,6 +59,9 @@ type runRun struct {
 	cpu      uint32
 	repeat   int
 	json     bool
+
+	before int         // packets in earlier batches, for the trace
+	line   object.Line // last one shown in the trace
 }
 
 func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
@@ -67,6 +72,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
 	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")
+	flags.BoolVar(&r.trace, "trace", false, "print each instruction that is run, with the registers before it")
 	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
 	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
 	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
@@ -102,10 +108,14 @@ func (r *runRun) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	machine, err := vm.Load(p.collection, vm.Options{
+	options := vm.Options{
 		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
 		CPUs:   r.cpus,
-	})
+	}
+	if r.trace {
+		options.Trace = func(s *vm.Step) { r.printStep(p, s) }
+	}
+	machine, err := vm.Load(p.collection, options)
 	if err != nil {
 		return statusError{exitUsage, p.explain(err)}
 	}
@@ -166,20 +176,42 @@ func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
 	if err := report.open(r.output, r.verdicts, reader); err != nil {
 		return err
 	}
-	e := &onCPU{machine, r.cpu}
+	e := &onCPU{machine, r}
 	return inFile(r.input, replay.Run(reader, replay.Always(e), report.packet))
 }
 
 // onCPU is a machine whose packets arrive on one processor.
 type onCPU struct {
 	*vm.Machine
-	cpu uint32
+	run *runRun
 }
 
-// Run sets the processor in each packet's metadata.
+// Run sets the processor in each packet's metadata, and counts the packets for
+// the trace.
 func (e *onCPU) Run(in []engine.Packet, out []engine.Result) error {
 	for i := range in {
-		in[i].Meta.CPU = e.cpu
+		in[i].Meta.CPU = e.run.cpu
 	}
-	return e.Machine.Run(in, out)
+	err := e.Machine.Run(in, out)
+	e.run.before += len(in)
+	return err
+}
+
+// printStep prints one instruction of a trace, behind its line of C where the
+// object tells, and the registers that are not 0.
+func (r *runRun) printStep(p *loaded, s *vm.Step) {
+	if s.Index == 0 {
+		fmt.Fprintf(r.out, "%s\n", r.paint(styleBold, fmt.Sprintf("packet %d: %s", r.before+s.Packet+1, s.Program)))
+	}
+	if line := p.lineAt(s.Program, s.Index); line != nil && *line != r.line {
+		fmt.Fprintf(r.out, "%s\n", r.paint(styleFaint, "; "+line.Text))
+		r.line = *line
+	}
+	fmt.Fprintf(r.out, "%5d: %-36s", s.Index, s.Insn)
+	for i, v := range s.Registers {
+		if v != 0 {
+			fmt.Fprintf(r.out, " r%d=%#x", i, v)
+		}
+	}
+	fmt.Fprintln(r.out)
 }

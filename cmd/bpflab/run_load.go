@@ -107,17 +107,25 @@ func chooseProgram(obj *object.Object, name string) (*object.Program, error) {
 	}
 }
 
+// lineAt returns the line of source of an instruction, nil where the object
+// does not tell.
+func (l *loaded) lineAt(program string, index int) *object.Line {
+	if l.object == nil {
+		return nil
+	}
+	if p := l.object.Program(program); p != nil {
+		return p.LineAt(index)
+	}
+	return nil
+}
+
 // explain adds the line of source to an error about an instruction.
 func (l *loaded) explain(err error) error {
 	var fault *vm.Fault
-	if l.object == nil || !errors.As(err, &fault) {
+	if !errors.As(err, &fault) {
 		return err
 	}
-	p := l.object.Program(fault.Program)
-	if p == nil {
-		return err
-	}
-	if line := p.LineAt(fault.Index); line != nil {
+	if line := l.lineAt(fault.Program, fault.Index); line != nil {
 		return fmt.Errorf("%w (%v)", err, line)
 	}
 	return err
