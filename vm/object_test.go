@@ -2,6 +2,7 @@ package vm_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -57,5 +58,19 @@ func TestAbsentReached(t *testing.T) {
 	}
 	if out[0].Fault == nil || !strings.Contains(out[0].Fault.Error(), "no such field") {
 		t.Errorf("fault %v", out[0].Fault)
+	}
+}
+
+// TestProgramError asks which program and instruction a machine does not take.
+func TestProgramError(t *testing.T) {
+	good := []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()}
+	bad := []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.CallTo(195896080), ebpf.Return()}
+	_, err := vm.Load(vm.Collection{Programs: []vm.Program{
+		{Name: "good", Type: abi.XDP, Insns: good}, {Name: "bad", Type: abi.XDP, Insns: bad},
+	}}, vm.Options{})
+	var refused *vm.ProgramError
+	var at *ebpf.Error
+	if !errors.As(err, &refused) || !errors.As(err, &at) || refused.Program != "bad" || at.Index != 1 {
+		t.Errorf("error %v", err)
 	}
 }

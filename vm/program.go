@@ -50,8 +50,26 @@ func New(t abi.ProgType, prog []ebpf.Instruction, o Options) (*Machine, error) {
 	return Load(Collection{Programs: []Program{{Type: t, Insns: prog}}}, o)
 }
 
-// Load makes a machine for several programs. The error is as that of [New],
-// with the name of the program if it has one.
+// A ProgramError is the refusal of a program of a collection that has a name.
+type ProgramError struct {
+	Program string
+	Err     error // an [*ebpf.Error] if it is about an instruction
+}
+
+func (e *ProgramError) Error() string { return fmt.Sprintf("program %q: %v", e.Program, e.Err) }
+
+// Unwrap returns what is wrong with the program.
+func (e *ProgramError) Unwrap() error { return e.Err }
+
+func inProgram(name string, err error) error {
+	if name == "" {
+		return err
+	}
+	return &ProgramError{name, err}
+}
+
+// Load makes a machine for several programs. The error is as that of [New], in
+// a [*ProgramError] if it is about a program that has a name.
 func Load(c Collection, o Options) (_ *Machine, err error) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		return nil, errors.New("the eBPF machine needs a little-endian host")
@@ -76,10 +94,7 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 	}
 	for i, p := range c.Programs {
 		if err := m.add(&m.programs[i], p); err != nil {
-			if p.Name != "" {
-				err = fmt.Errorf("program %q: %w", p.Name, err)
-			}
-			return nil, err
+			return nil, inProgram(p.Name, err)
 		}
 	}
 	m.enterAt(&m.programs[0])

@@ -121,11 +121,17 @@ func (l *loaded) lineAt(program string, index int) *object.Line {
 
 // explain adds the line of source to an error about an instruction.
 func (l *loaded) explain(err error) error {
+	var line *object.Line
 	var fault *vm.Fault
-	if !errors.As(err, &fault) {
-		return err
+	var refused *vm.ProgramError
+	var at *ebpf.Error
+	switch {
+	case errors.As(err, &fault):
+		line = l.lineAt(fault.Program, fault.Index)
+	case errors.As(err, &refused) && errors.As(err, &at):
+		line = l.lineAt(refused.Program, at.Index)
 	}
-	if line := l.lineAt(fault.Program, fault.Index); line != nil {
+	if line != nil {
 		return fmt.Errorf("%w (%v)", err, line)
 	}
 	return err
