@@ -114,13 +114,14 @@ func Parse(data []byte, f Format) ([]Instruction, error) {
 		return nil, err
 	}
 	if c.parse == nil {
-		return nil, fmt.Errorf("programs in the format %s can be written but not read back", f)
+		return nil, syntaxError(data, 0, "programs in the format %s can be written but not read back", f)
 	}
 	return c.parse(data)
 }
 
 // ParseAny reads a program in one of the formats that [Parse] reads, which it
-// recognizes by its content, and says which it was.
+// recognizes by its content, and says which it was. It recognizes the others
+// too, to name them in the error.
 func ParseAny(data []byte) ([]Instruction, Format, error) {
 	f := recognize(data)
 	prog, err := Parse(data, f)
@@ -137,6 +138,12 @@ func recognize(data []byte) Format {
 		return FormatELF
 	case bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data):
 		return recognizeRaw(data)
+	case bytes.HasPrefix(text, []byte("digraph ")):
+		return FormatDot
+	case bytes.HasPrefix(text, []byte("struct bpf_insn ")):
+		return FormatC
+	case bytes.HasPrefix(text, []byte("[]ebpf.Instruction{")):
+		return FormatGo
 	case bytes.HasPrefix(text, []byte("[")):
 		return FormatJSON
 	case len(text) > 0 && onlyHex(text):

@@ -100,6 +100,9 @@ func TestParseAny(t *testing.T) {
 			if _, err := ebpf.Parse(data, f); err == nil || !strings.Contains(err.Error(), "not read back") {
 				t.Errorf("%s: %v", f, err)
 			}
+			if _, as, err := ebpf.ParseAny(data); as != f || err == nil || !strings.Contains(err.Error(), "not read back") {
+				t.Errorf("%s is recognized as %s: %v", f, as, err)
+			}
 		}
 	}
 	if _, as, err := ebpf.ParseAny([]byte("0x9500000000000000")); as != ebpf.FormatHex || err != nil {

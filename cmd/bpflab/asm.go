@@ -20,11 +20,12 @@ var disasmCommand = command{
 	args:  "FILE",
 	short: "show a classic or eBPF program as text",
 	long: `
-Reads a program in any form, recognised by its content (tcpdump -dd and -ddd,
-iptables' bytecode, raw bytes, hexadecimal, JSON, text) and writes it as text:
-a classic program in the form of tcpdump -d, an eBPF program in that of the
-kernel's verifier log. Of an ELF object, as clang makes them, it shows all
-programs, with the lines of C that the instructions came from.`,
+Reads a program, recognised by its content, and writes it as text: a classic
+program in the form of tcpdump -d, an eBPF program in that of the kernel's
+verifier log. Classic programs are read in all forms but drawings (tcpdump -d,
+-dd and -ddd, iptables' bytecode, raw bytes, JSON, Go, C, bpf_asm's text), eBPF
+as text, raw bytes, hexadecimal and JSON. Of an ELF object, as clang makes them,
+it shows all programs, with the lines of C that the instructions came from.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
@@ -33,7 +34,7 @@ programs, with the lines of C that the instructions came from.`,
 // bindConvert is asm and disasm, which differ in their default format only.
 func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]string) error {
 	var o outputFlags
-	o.declare(flags)
+	o.declare(flags, formatNames())
 	return func(args []string) error {
 		if len(args) != 1 {
 			return usagef("want one program, have %d arguments", len(args))

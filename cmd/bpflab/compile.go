@@ -11,6 +11,7 @@ import (
 	"github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/cbpf/origin"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/lift"
 )
 
 var compileCommand = command{
@@ -63,12 +64,12 @@ type compileRun struct {
 
 func bindCompile(a *app, flags *pflag.FlagSet) func([]string) error {
 	c := &compileRun{app: a}
-	flags.StringVarP(&c.linkType, "linktype", "y", "", "link type of the packets: "+linkTypeNames()+" (default EN10MB; RAW at cgroup_skb)")
+	flags.StringVarP(&c.linkType, "linktype", "y", "", "`LINKTYPE` of the packets: "+linkTypeNames()+" (default EN10MB; RAW at cgroup_skb)")
 	flags.Uint32VarP(&c.snapLen, "snaplen", "s", 262144, "what the program returns for a match: the bytes to keep")
 	c.filterFlags.declare(flags)
 	flags.BoolVar(&c.live, "live", false, "for a live Linux interface: VLAN tags and directions are asked of the kernel")
 	c.outputFlags.declareDump(flags)
-	c.outputFlags.declare(flags)
+	c.outputFlags.declare(flags, formatNames())
 	flags.BoolVar(&c.source, "source", false, "show beside each instruction the part of the filter it comes from")
 	c.targetFlags.declare(flags, "")
 	return c.run
@@ -79,8 +80,11 @@ func (c *compileRun) run(args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	if c.snapLen == 0 {
+	switch {
+	case c.snapLen == 0:
 		return usagef("a snapshot length of 0 rejects all packets")
+	case c.hook == "" && (c.access != "" || c.returns != ""):
+		return usagef("--access and --returns are about eBPF programs: say for which --hook")
 	}
 	text, err := c.expression(c.filterFlags.file, args)
 	if err != nil {
@@ -130,11 +134,15 @@ func (c *compileRun) comment(p *filter.Program, origins origin.Table) func(int) 
 
 // writeLifted translates the program for the hook and writes the result.
 func (c *compileRun) writeLifted(p *filter.Program) error {
-	lifted, hook, err := c.lift(p.Insns)
+	options, err := c.liftOptions()
 	if err != nil {
 		return err
 	}
-	return c.writeExtended(c.outputFlags, "asm", hook.Info().Section, lifted.Insns, c.comment(p, lifted.Origin.Through(p.Origin)))
+	lifted, err := lift.Lift(p.Insns, options)
+	if err != nil {
+		return err
+	}
+	return c.writeExtended(c.outputFlags, "asm", options.Hook.Info().Section, lifted.Insns, c.comment(p, lifted.Origin.Through(p.Origin)))
 }
 
 func linkTypeNames() string {

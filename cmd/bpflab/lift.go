@@ -10,6 +10,7 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/origin"
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 )
@@ -42,25 +43,24 @@ func (t *targetFlags) declare(flags *pflag.FlagSet, hook string) {
 		names = append(names, h.String())
 	}
 	flags.StringVar(&t.hook, "hook", hook, "make an eBPF program for this `HOOK`: "+strings.Join(names, ", "))
-	flags.StringVar(&t.access, "access", "", "how it reads the packet: abs (socket, tc), direct (xdp, tc, cgroup_skb), load-bytes; default: the hook's fastest")
+	flags.StringVar(&t.access, "access", "", "how it reads the packet, `ACCESS`: abs (socket, tc), direct (xdp, tc, cgroup_skb), load-bytes; default: the hook's fastest")
 	flags.StringVar(&t.returns, "returns", "", "what it returns: `MATCH,NOMATCH` as numbers or names such as XDP_DROP,XDP_PASS; or length")
 }
 
-// lift translates a classic program as the flags say.
-func (t *targetFlags) lift(prog []bpf.RawInstruction) (*lift.Program, abi.Hook, error) {
+// liftOptions says how a classic program is to be translated.
+func (t *targetFlags) liftOptions() (lift.Options, error) {
 	hook, err := abi.ParseHook(t.hook)
 	if err != nil {
-		return nil, 0, usage(err)
+		return lift.Options{}, usage(err)
 	}
 	options := lift.Options{Hook: hook}
 	if options.Access, err = parseAccess(hook, t.access); err != nil {
-		return nil, 0, usage(err)
+		return options, usage(err)
 	}
 	if options.Returns, err = parseReturns(hook, t.returns); err != nil {
-		return nil, 0, usage(err)
+		return options, usage(err)
 	}
-	lifted, err := lift.Lift(prog, options)
-	return lifted, hook, err
+	return options, nil
 }
 
 // parseAccess reads the --access flag; empty means the hook's first choice.
@@ -117,7 +117,7 @@ type liftRun struct {
 func bindLift(a *app, flags *pflag.FlagSet) func([]string) error {
 	l := &liftRun{app: a}
 	l.targetFlags.declare(flags, "xdp")
-	l.outputFlags.declare(flags)
+	l.outputFlags.declare(flags, joinNames(ebpf.Formats()))
 	flags.BoolVar(&l.source, "source", false, "show beside each instruction the classic one it comes from")
 	return l.run
 }
@@ -130,15 +130,19 @@ func (l *liftRun) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	lifted, hook, err := l.lift(prog)
+	options, err := l.liftOptions()
 	if err != nil {
 		return err
+	}
+	lifted, err := lift.Lift(prog, options)
+	if err != nil {
+		return inFile(args[0], err)
 	}
 	var comment func(int) string
 	if l.source {
 		comment = func(i int) string { return classicText(prog, lifted.Origin[i]) }
 	}
-	return l.writeExtended(l.outputFlags, "asm", hook.Info().Section, lifted.Insns, comment)
+	return l.writeExtended(l.outputFlags, "asm", options.Hook.Info().Section, lifted.Insns, comment)
 }
 
 // classicText lists the classic instructions of an origin set.
@@ -154,10 +158,9 @@ func classicText(prog []bpf.RawInstruction, set origin.Set) string {
 
 // readClassic reads a classic program from a file, in any form.
 func (a *app) readClassic(name string) ([]bpf.RawInstruction, error) {
-	data, err := a.readFile(name)
-	if err != nil {
-		return nil, err
+	prog, err := a.readProgram(name)
+	if err == nil && prog.classic == nil {
+		err = usagef("%s: this is eBPF, a classic program is wanted", name)
 	}
-	prog, _, err := cbpf.ParseAny(data)
-	return prog, inFile(name, err)
+	return prog.classic, err
 }

@@ -59,7 +59,7 @@ func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.Uint64VarP(&m.limit, "limit", "c", 0, "stop after `N` matching packets")
 	flags.BoolVarP(&m.quiet, "quiet", "q", false, "print nothing; exit status 1 if no packet matched")
 	flags.BoolVar(&m.json, "json", false, "one JSON object a line")
-	flags.StringVar(&m.engine, "engine", "cbpf", "what runs the filter: cbpf, interp or all")
+	flags.StringVar(&m.engine, "engine", "cbpf", "the `ENGINE` that runs the filter: cbpf, interp or all")
 	flags.StringVarP(&m.program, "program", "p", "", "use the classic program in `FILE` instead of a filter")
 	m.filterFlags.declare(flags)
 	return m.run

@@ -18,8 +18,8 @@ type outputFlags struct {
 	json   bool
 }
 
-func (o *outputFlags) declare(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.format, "format", "f", "", "output `FORMAT`: "+formatNames())
+func (o *outputFlags) declare(flags *pflag.FlagSet, formats string) {
+	flags.StringVarP(&o.format, "format", "f", "", "output `FORMAT`: "+formats)
 	flags.BoolVar(&o.json, "json", false, "the same as -f json")
 }
 
@@ -29,14 +29,10 @@ func (o *outputFlags) declareDump(flags *pflag.FlagSet) {
 }
 
 func formatNames() string {
-	names := make([]string, 0, 12)
-	for _, f := range cbpf.Formats() {
-		names = append(names, string(f))
-	}
-	return "classic " + strings.Join(names, ", ") + "; eBPF " + joinFormats(ebpf.Formats())
+	return "classic " + joinNames(cbpf.Formats()) + "; eBPF " + joinNames(ebpf.Formats())
 }
 
-func joinFormats(formats []ebpf.Format) string {
+func joinNames[T ~string](formats []T) string {
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = string(f)
@@ -81,7 +77,7 @@ func (a *app) writeClassic(o outputFlags, fallback string, prog []bpf.RawInstruc
 			return cbpf.Write(a.out, f, prog, cbpf.WriteOptions{Comment: comment})
 		}
 	}
-	return usagef("unknown format %q for a classic program", name)
+	return usagef("unknown format %q for a classic program, want one of %s", name, joinNames(cbpf.Formats()))
 }
 
 // writeExtended does the same for an eBPF program.
@@ -101,7 +97,7 @@ func (a *app) writeExtended(o outputFlags, fallback, section string, prog []ebpf
 			return ebpf.Write(a.out, f, prog, ebpf.WriteOptions{Name: "filter", Section: section, Comment: comment})
 		}
 	}
-	return usagef("unknown format %q for an eBPF program, want one of %s", name, joinFormats(ebpf.Formats()))
+	return usagef("unknown format %q for an eBPF program, want one of %s", name, joinNames(ebpf.Formats()))
 }
 
 // refuseRaw keeps binary output off a terminal.

@@ -35,10 +35,12 @@ With --mem there is no capture: r1 is the address of the bytes given and r2
 their length, and r0 is printed in hexadecimal.
 
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
-"faults"}. --verdicts writes one line a packet: its number, the verdict and the
-length of the packet after the program, or the fault. --dump-maps prints
-{"map", "type", "elements"} for each map, the elements as bpftool map dump -j
-does; --map reads the same elements.`,
+"faults"}; with --mem, {"r0": HEX}. --verdicts writes one line a packet: its
+number, the verdict and the length of the packet after the program, or the
+fault. -w leaves out the packets on which the program was stopped by a fault.
+Where one of the two goes to standard output, the summary goes to standard
+error. --dump-maps prints {"map", "type", "elements"} for each map, the elements
+as bpftool map dump -j does; --map reads the same elements.`,
 	bind: bindRun,
 }
 
@@ -68,7 +70,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
-	flags.StringVar(&r.progType, "type", "", "type of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+" (default xdp)")
+	flags.StringVar(&r.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+" (default xdp)")
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
 	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")
@@ -80,7 +82,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
-	flags.BoolVar(&r.json, "json", false, "print the summary as one JSON object")
+	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return r.run
 }
 
@@ -101,6 +103,10 @@ func (r *runRun) run(args []string) error {
 		return usagef("give a capture with -r, or bytes with --mem")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
+	case withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
+		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
+	case r.output == "-" && r.verdicts == "-" || r.json && r.toStdout():
+		return usagef("standard output has room for one of -w -, --verdicts - and --json")
 	case r.repeat > 1 && r.input == "-":
 		return usagef("--repeat cannot read standard input again")
 	}
@@ -134,6 +140,9 @@ func (r *runRun) run(args []string) error {
 	return err
 }
 
+// toStdout reports whether a file of results goes to standard output.
+func (r *runRun) toStdout() bool { return r.output == "-" || r.verdicts == "-" }
+
 // runMemory runs the program once over the bytes of --mem and prints r0.
 func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
 	data, err := hex.DecodeString(strings.Join(strings.Fields(r.memory), ""))
@@ -148,13 +157,20 @@ func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
 	if out[0].Fault != nil {
 		return answerNo{p.explain(out[0].Fault)}
 	}
-	fmt.Fprintf(r.out, "%x\n", out[0].R0)
+	form := "%x\n"
+	if r.json { // as a string: numbers of JSON are exact to 53 bits only
+		form = "{\"r0\":\"%x\"}\n"
+	}
+	fmt.Fprintf(r.out, form, out[0].R0)
 	return nil
 }
 
 // runCapture runs the program over the capture and reports what it did.
 func (r *runRun) runCapture(machine *vm.Machine, p *loaded) error {
-	report := &runReport{app: r.app, program: p, counts: map[string]uint64{}}
+	report := &runReport{app: r.app, program: p, counts: map[string]uint64{}, summary: r.out}
+	if r.toStdout() {
+		report.summary = r.errOut
+	}
 	for range r.repeat {
 		if err := r.replay(machine, report); err != nil {
 			return errors.Join(report.finish(r.json), err)

@@ -21,8 +21,9 @@ type runReport struct {
 	packets  uint64
 	faults   uint64
 	counts   map[string]uint64 // by verdict
-	verdicts *bufio.Writer     // of --verdicts, or nil
-	writer   *capture.Writer   // of -w, or nil
+	summary  io.Writer
+	verdicts *bufio.Writer   // of --verdicts, or nil
+	writer   *capture.Writer // of -w, or nil
 	outputs  []*os.File
 }
 
@@ -51,6 +52,7 @@ func (r *runReport) open(output, verdicts string, like *capture.Reader) error {
 	return nil
 }
 
+// destination creates an output file; "-" is standard output.
 func (r *runReport) destination(name string) (io.Writer, error) {
 	if name == "-" {
 		return r.out, nil
@@ -157,10 +159,10 @@ func (r *runReport) flush() error {
 
 func (r *runReport) print() {
 	for _, name := range r.byCount() {
-		fmt.Fprintf(r.out, "%8d %s\n", r.counts[name], name)
+		fmt.Fprintf(r.summary, "%8d %s\n", r.counts[name], name)
 	}
 	if r.faults > 0 {
-		fmt.Fprintf(r.out, "%8d %s\n", r.faults, r.paint(styleRed, "stopped by a fault"))
+		fmt.Fprintf(r.summary, "%8d %s\n", r.faults, r.paint(styleRed, "stopped by a fault"))
 	}
 }
 
@@ -180,7 +182,7 @@ func (r *runReport) byCount() []string {
 }
 
 func (r *runReport) printJSON() error {
-	return json.NewEncoder(r.out).Encode(struct {
+	return json.NewEncoder(r.summary).Encode(struct {
 		Program  string            `json:"program"`
 		Type     string            `json:"type"`
 		Packets  uint64            `json:"packets"`
