@@ -105,8 +105,8 @@ func (r *runRun) run(args []string) error {
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
 	case withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
 		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
-	case r.output == "-" && r.verdicts == "-" || r.json && r.toStdout():
-		return usagef("standard output has room for one of -w -, --verdicts - and --json")
+	case r.output == "-" && r.verdicts == "-" || r.toStdout() && (r.json || r.dump):
+		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
 	case r.repeat > 1 && r.input == "-":
 		return usagef("--repeat cannot read standard input again")
 	}
