@@ -331,6 +331,33 @@ b3:
 b4: accept
 b5: reject
 `},
+	{"a load whose address may wrap stays where it is", groupPass, `
+b0:
+	if u32[26] == 0x1 goto b6 else b1
+b1:
+	if u8[u32[30] + 0] == 0x1 goto b6 else b2
+b2:
+	if u32[26] == 0x2 goto b6 else b3
+b3:
+	if u8[14] == 0x9 goto b6 else b4
+b4:
+	if u32[26] == 0x3 goto b6 else b5
+b5: accept
+b6: reject
+`, `
+b0:
+	if u32[26] == 0x1 goto b6 else b1
+b1:
+	if u8[u32[30] + 0] == 0x1 goto b6 else b2
+b2:
+	if u32[26] == 0x2 goto b6 else b3
+b3:
+	if u32[26] == 0x3 goto b6 else b4
+b4:
+	if u8[14] == 0x9 goto b6 else b5
+b5: accept
+b6: reject
+`},
 }
 
 func TestPasses(t *testing.T) {
