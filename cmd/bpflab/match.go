@@ -49,6 +49,7 @@ type matchRun struct {
 	outputFile *os.File
 	begun      bool // a capture could be read and the filter fits it
 	matched    uint64
+	pending    bool // something may not have been handed over to the output
 }
 
 func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
@@ -73,6 +74,8 @@ func (m *matchRun) run(args []string) error {
 		return usagef("-w takes one capture, not %d", len(m.inputs))
 	case m.output == "-" && (m.count || m.json):
 		return usagef("-w - leaves no room for --count or --json on standard output")
+	case m.quiet && (m.count || m.json):
+		return usagef("-q prints nothing: it goes neither with --count nor with --json")
 	}
 	var err error
 	if m.filters, err = m.newFilters(args); err != nil {
@@ -120,7 +123,7 @@ func (m *matchRun) readCapture(name string) error {
 		return err
 	}
 	m.begun = true
-	disagreement, err := replay.Compare(reader, sides, func(number int, p *capture.Packet, results []engine.Result) error {
+	disagreement, err := replay.Compare(prompt{reader, m}, sides, func(number int, p *capture.Packet, results []engine.Result) error {
 		if results[0].Fault != nil {
 			return fmt.Errorf("packet %d: %w", number, results[0].Fault)
 		}
@@ -143,6 +146,7 @@ func (m *matchRun) readCapture(name string) error {
 // deliver counts a matching packet and prints or writes it.
 func (m *matchRun) deliver(file string, number int, p *capture.Packet) error {
 	m.matched++
+	m.pending = true
 	var err error
 	switch {
 	case m.writer != nil:

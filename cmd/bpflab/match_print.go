@@ -22,8 +22,31 @@ func (m *matchRun) openOutput(like *capture.Reader) error {
 		}
 		m.outputFile, dst = f, f
 	}
-	m.writer = capture.NewWriterLike(dst, like)
+	m.writer, m.pending = capture.NewWriterLike(dst, like), true
 	return nil
+}
+
+// prompt is a capture that hands over what has matched before it waits for
+// more, so that packets of a live one, on a pipe, show as they come.
+type prompt struct {
+	*capture.Reader
+	match *matchRun
+}
+
+func (s prompt) Next() (*capture.Packet, error) {
+	if s.match.pending && !s.Buffered() && !s.match.handOver() {
+		return nil, errEnough // conclude and finish tell why
+	}
+	return s.Reader.Next()
+}
+
+// handOver reports whether the outputs took everything so far.
+func (m *matchRun) handOver() bool {
+	m.pending = false
+	if m.writer != nil && m.writer.Flush() != nil {
+		return false
+	}
+	return m.out.Flush() == nil
 }
 
 // conclude finishes the output and gives the answer of the whole run.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -34,6 +35,37 @@ func TestDisagreement(t *testing.T) {
 	for _, want := range []string{"packet 1:", "returned 5", "returned 7"} {
 		if !strings.Contains(describe(err), want) {
 			t.Errorf("%q is missing in:\n%s", want, describe(err))
+		}
+	}
+}
+
+// TestMatchShowsPacketsAsTheyCome feeds a capture that does not end, as
+// "tcpdump -w -" does, and waits for what matches.
+func TestMatchShowsPacketsAsTheyCome(t *testing.T) {
+	file, err := os.ReadFile("../../testdata/captures/mixed.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string // what the output begins with
+	}{
+		{[]string{"match", "-r", "-", "arp"}, "    1 2026-"},
+		{[]string{"match", "-r", "-", "-w", "-", "arp"}, string(file[:24+16])},
+	} {
+		in, feed := io.Pipe()
+		shown, out := io.Pipe()
+		done := make(chan int)
+		go func() { done <- run(tt.args, in, out, io.Discard) }()
+		go feed.Write(file) // and no end
+		got := make([]byte, len(tt.want))
+		if _, err := io.ReadFull(shown, got); err != nil || string(got) != tt.want {
+			t.Errorf("%q: %q, %v", tt.args, got, err)
+		}
+		go io.Copy(io.Discard, shown)
+		feed.Close()
+		if status := <-done; status != 0 {
+			t.Errorf("%q: exit status %d", tt.args, status)
 		}
 	}
 }
