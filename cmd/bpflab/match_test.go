@@ -57,12 +57,16 @@ func TestMatchShowsPacketsAsTheyCome(t *testing.T) {
 		shown, out := io.Pipe()
 		done := make(chan int)
 		go func() { done <- run(tt.args, in, out, io.Discard) }()
-		go feed.Write(file) // and no end
+		fed := make(chan error)
+		go func() { _, err := feed.Write(file); fed <- err }() // and no end
 		got := make([]byte, len(tt.want))
 		if _, err := io.ReadFull(shown, got); err != nil || string(got) != tt.want {
 			t.Errorf("%q: %q, %v", tt.args, got, err)
 		}
 		go io.Copy(io.Discard, shown)
+		if err := <-fed; err != nil {
+			t.Error(err)
+		}
 		feed.Close()
 		if status := <-done; status != 0 {
 			t.Errorf("%q: exit status %d", tt.args, status)
