@@ -62,7 +62,7 @@ func TestSemanticsInKernel(t *testing.T) {
 func TestRandomProgramsAgainstKernel(t *testing.T) {
 	needKernel(t)
 	g := &generator{Rand: rand.New(rand.NewPCG(2026, 9669))}
-	programs := 6000
+	programs := 20_000
 	if testing.Short() {
 		programs = 500
 	}
