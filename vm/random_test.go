@@ -62,7 +62,7 @@ func (g *generator) body(n int) {
 		case k < 18:
 			g.emit(g.memory())
 		default:
-			g.emit(g.atomic())
+			g.emitAtomic()
 		}
 	}
 }
@@ -199,4 +199,17 @@ func (g *generator) atomic() ebpf.Instruction {
 		ins.Imm |= ebpf.AtomicFetch
 	}
 	return ins
+}
+
+// emitAtomic emits an atomic operation. A 32-bit compare-and-exchange clears the
+// upper half of R0 (RFC 9669 §5.3); x86 does not if it succeeds, and the
+// kernel's verifier, which adds an instruction for that, forgets it (in 6.18)
+// where it has seen the code behind already on another path. So programs say it
+// themselves.
+func (g *generator) emitAtomic() {
+	ins := g.atomic()
+	g.emit(ins)
+	if ins.Op.Size() == ebpf.SizeW && ins.Imm == ebpf.AtomicCmpXchg {
+		g.emit(ebpf.Mov32(ebpf.R0, ebpf.R0))
+	}
 }
