@@ -182,6 +182,8 @@ func TestErrors(t *testing.T) {
 		{"ret #1", lift.Options{Hook: abi.HookSocket, Access: lift.Direct}, "hook socket has no access mode direct"},
 		{"ret #1", lift.Options{Hook: abi.HookCGroupSKB, Access: lift.Direct, Returns: &lift.Returns{Match: 2}},
 			"hook cgroup_skb takes return values from 0 to 1 only"},
+		{"ret #1", lift.Options{Hook: abi.HookCGroupSKB, Access: lift.Direct, Returns: &lift.Returns{Length: true}},
+			"hook cgroup_skb takes return values from 0 to 1 only"},
 	} {
 		_, err := lift.Lift(mustParse(t, tt.classic), tt.options)
 		if err == nil || err.Error() != tt.want {
