@@ -18,12 +18,9 @@ import (
 // directions are written out, and parentheses show what belongs together.
 // It returns "" for the empty expression. Errors are *[Error].
 func Expand(expr string, names Resolver) (string, error) {
-	n, err := parse(expr)
-	if err == nil {
-		n, err = resolve(n, names)
-	}
+	n, err := Resolve(expr, names)
 	if err != nil {
-		return "", inExpr(err, expr)
+		return "", err
 	}
 	return format(n), nil
 }

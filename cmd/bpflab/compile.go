@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -140,9 +141,19 @@ func (c *compileRun) writeLifted(p *filter.Program) error {
 	}
 	lifted, err := lift.Lift(p.Insns, options)
 	if err != nil {
-		return err
+		return inFilter(p, err)
 	}
 	return c.writeExtended(c.outputFlags, "asm", options.Hook.Info().Section, lifted.Insns, c.comment(p, lifted.Origin.Through(p.Origin)))
+}
+
+// inFilter gives an error about a classic instruction the place in the filter
+// that the instruction comes from.
+func inFilter(p *filter.Program, err error) error {
+	var e *lift.Error
+	if !errors.As(err, &e) || e.Index < 0 || len(p.Origin[e.Index]) == 0 {
+		return err
+	}
+	return &filter.Error{Expr: p.Expr, At: p.Origin[e.Index][0], Msg: e.Msg, Err: err}
 }
 
 func linkTypeNames() string {
