@@ -29,7 +29,7 @@ program returned each verdict, by its name.
 The machine runs in checked mode: it needs no verifier, and a bad access ends
 the program for that packet with an error that names the instruction, the line
 of C, the register and the address. Everything it does is repeatable: time and
-random numbers are fixed sequences unless --seed says otherwise.
+random numbers are fixed sequences, which --time and --seed begin elsewhere.
 
 With --mem there is no capture: r1 is the address of the bytes given and r2
 their length, and r0 is printed in hexadecimal.
@@ -57,6 +57,7 @@ type runRun struct {
 	output   string
 	verdicts string
 	seed     uint64
+	time     uint64
 	cpus     int
 	cpu      uint32
 	repeat   int
@@ -79,6 +80,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
 	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
 	flags.Uint64Var(&r.seed, "seed", 0, "seed of the random numbers that programs draw")
+	flags.Uint64Var(&r.time, "time", 1e9, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
 	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
@@ -117,6 +119,7 @@ func (r *runRun) run(args []string) error {
 	options := vm.Options{
 		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
 		CPUs:   r.cpus,
+		Clock:  r.clock(),
 	}
 	if r.trace {
 		options.Trace = func(s *vm.Step) { r.printStep(p, s) }
@@ -142,6 +145,16 @@ func (r *runRun) run(args []string) error {
 
 // toStdout reports whether a file of results goes to standard output.
 func (r *runRun) toStdout() bool { return r.output == "-" || r.verdicts == "-" }
+
+// clock is a clock that gives the same times on every run.
+func (r *runRun) clock() func() uint64 {
+	now := r.time
+	return func() uint64 {
+		shown := now
+		now += 1000
+		return shown
+	}
+}
 
 // runMemory runs the program once over the bytes of --mem and prints r0.
 func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
