@@ -155,6 +155,10 @@ func (a *assembler) instruction() error {
 		return a.branch()
 	case a.take("call"):
 		return a.call()
+	case a.take("callx"):
+		target, err := a.needRegister(false)
+		a.emit(Instruction{Op: CallX, Dst: target.reg})
+		return err
 	case a.take("lock"):
 		return a.locked()
 	case a.take("store_release"):

@@ -80,6 +80,8 @@ func (ins Instruction) text() string {
 		return ins.branch()
 	case formCall:
 		return ins.call()
+	case formCallRegister:
+		return fmt.Sprintf("callx r%d", ins.Dst)
 	case formExit:
 		return "exit"
 	case formAtomic:

@@ -72,6 +72,11 @@
 // the bounds themselves, convert from network byte order, end the program with
 // 0 if the bytes are not there, want the context in r6 and lose r1 to r5.
 //
+// "callx r2" calls the function whose address is in a register, which a load of
+// a function's address has put there. Compilers make it of calls through
+// pointers; RFC 9669 does not have it and no kernel loads it, but other machines
+// for eBPF run it, and so does package vm.
+//
 // # Encoding
 //
 // An instruction is a slot of 8 bytes, the kernel's struct bpf_insn:

@@ -141,6 +141,12 @@ const (
 	CallKfunc  Register = 2 // Imm is a BTF id: a kernel function
 )
 
+// CallX is the opcode of a call by register: Dst holds the address of the
+// function. RFC 9669 does not have it; clang from 19 on and GCC emit it so for
+// calls through pointers, and older clangs with the register in Imm, which
+// package object rewrites.
+const CallX = ClassJMP | Call | SourceX
+
 // Kinds of 64-bit immediate, in Src of a [LoadImm64] (RFC 9669 §5.4): what a
 // loader puts in place of the two immediates.
 const (

@@ -104,6 +104,8 @@ func knownToLLVM(prog []ebpf.Instruction) bool {
 		return ins.Src == ebpf.WideValue
 	case ins.Op.Class() == ebpf.ClassLD && ins.Op.Mode() == ebpf.ModeIND:
 		return ins.Imm == 0 // left out of LLVM's text
+	case ins.Op == ebpf.CallX:
+		return false // the register in the immediate, see package object
 	case ins.Op == ebpf.ClassJMP|ebpf.Call:
 		return ins.Src == ebpf.CallHelper && ins.Imm >= 0
 	case class == ebpf.ClassSTX && ins.Op.Mode() == ebpf.ModeATOMIC:

@@ -6,31 +6,32 @@ package ebpf
 type form uint8
 
 const (
-	formUnknown    form = iota
-	formArithmetic      // dst op= src|imm
-	formDivide          // dst op= src|imm, signed by Off
-	formMove            // dst = src|imm, sign-extending by Off
-	formNegate          // dst = -dst
-	formSwap            // dst = be16 dst and its kin, width in Imm
-	formJump            // goto Off
-	formLongJump        // gotol Imm
-	formMayGoto         // may_goto Off
-	formBranch          // if dst op src|imm goto Off
-	formCall            // call, kind in Src
-	formExit            // exit
-	formLoad            // dst = *(size *)(src + Off)
-	formStore           // *(size *)(dst + Off) = src
-	formStoreImm        // *(size *)(dst + Off) = imm
-	formAtomic          // operation in Imm
-	formPacketAbs       // r0 = *(size *)skb[Imm]
-	formPacketInd       // r0 = *(size *)skb[src + Imm]
-	formWide            // dst = 64 bits, kind in Src, two slots
+	formUnknown      form = iota
+	formArithmetic        // dst op= src|imm
+	formDivide            // dst op= src|imm, signed by Off
+	formMove              // dst = src|imm, sign-extending by Off
+	formNegate            // dst = -dst
+	formSwap              // dst = be16 dst and its kin, width in Imm
+	formJump              // goto Off
+	formLongJump          // gotol Imm
+	formMayGoto           // may_goto Off
+	formBranch            // if dst op src|imm goto Off
+	formCall              // call, kind in Src
+	formCallRegister      // callx dst
+	formExit              // exit
+	formLoad              // dst = *(size *)(src + Off)
+	formStore             // *(size *)(dst + Off) = src
+	formStoreImm          // *(size *)(dst + Off) = imm
+	formAtomic            // operation in Imm
+	formPacketAbs         // r0 = *(size *)skb[Imm]
+	formPacketInd         // r0 = *(size *)skb[src + Imm]
+	formWide              // dst = 64 bits, kind in Src, two slots
 )
 
-// forms gives the form of every opcode that RFC 9669 defines or that Linux
-// accepts beside it (may_goto). What is missing on purpose: call by register
-// (0x8d) and goto by register (0x0d), which compilers emit and no kernel up
-// to 6.18 loads.
+// forms gives the form of every opcode that RFC 9669 defines, that Linux
+// accepts beside it (may_goto), or that compilers emit for a call through a
+// pointer and no kernel up to 6.18 loads (callx). What is missing on purpose:
+// goto by register (0x0d).
 var forms = buildForms()
 
 func buildForms() (t [256]form) {
@@ -60,6 +61,7 @@ func buildForms() (t [256]form) {
 	t[ClassJMP32|Ja] = formLongJump
 	t[ClassJMP|Jcond] = formMayGoto
 	t[ClassJMP|Call] = formCall
+	t[CallX] = formCallRegister
 	t[ClassJMP|Exit] = formExit
 
 	for _, size := range []Opcode{SizeB, SizeH, SizeW, SizeDW} {
@@ -91,7 +93,7 @@ func (ins Instruction) used() fields {
 		return fields{dst: true, src: x, imm: !x, off: true}
 	case formMove:
 		return fields{dst: true, src: x, imm: !x, off: x}
-	case formNegate:
+	case formNegate, formCallRegister:
 		return fields{dst: true}
 	case formSwap:
 		return fields{dst: true, imm: true}

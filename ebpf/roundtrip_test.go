@@ -14,7 +14,8 @@ var orders = []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}
 
 // kernelOpcodes counts what the kernel's table of public opcodes
 // (bpf_opcode_in_insntable in kernel/bpf/core.c) has by class, with the
-// byte-wide and half-word atomics of 6.15 and the 64-bit immediate.
+// byte-wide and half-word atomics of 6.15, the 64-bit immediate, and callx,
+// which it has not.
 var kernelOpcodes = map[ebpf.Opcode]int{
 	ebpf.ClassLD:    6 + 1,
 	ebpf.ClassLDX:   4 + 3,
@@ -22,7 +23,7 @@ var kernelOpcodes = map[ebpf.Opcode]int{
 	ebpf.ClassSTX:   4 + 4,
 	ebpf.ClassALU:   12 + 12 + 1 + 2,
 	ebpf.ClassALU64: 12 + 12 + 1 + 1,
-	ebpf.ClassJMP:   11 + 11 + 3 + 1,
+	ebpf.ClassJMP:   11 + 11 + 3 + 1 + 1,
 	ebpf.ClassJMP32: 11 + 11 + 1,
 }
 

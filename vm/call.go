@@ -2,6 +2,7 @@ package vm
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -91,6 +92,36 @@ func (m *Machine) call(o *op) bool {
 	m.refusal = ""
 	m.reg[0] = c.fn(m, (*[5]uint64)(m.reg[1:6]))
 	return m.refusal == ""
+}
+
+// callRegister is callx: a call of the function whose address is the target, or
+// of the helper whose number it is, as in machines that know no addresses of
+// functions; addresses are far above all numbers. The index to return to is in
+// m.pc, and afterwards the one to go on at.
+func (m *Machine) callRegister(target uint64) bool {
+	m.indirect = call{}
+	if index, ok := m.functionAt(target); ok {
+		m.refusal = tooDeep
+		if m.enter(m.pc) {
+			m.pc = index
+			return true
+		}
+		return false
+	}
+	if target > math.MaxInt32 {
+		m.refusal = "neither the address of a function, taken by the program, nor the number of a helper"
+		return false
+	}
+	c, err := m.newCall(int32(target), m.programAt(m.pc-1).typ)
+	if err != nil {
+		m.refusal = err.Error()
+		return false
+	}
+	m.indirect, m.calls = c, append(m.calls, c)
+	last := len(m.calls) - 1
+	ok := m.call(&op{imm: uint64(last)})
+	m.calls = m.calls[:last]
+	return ok
 }
 
 // refuse is what a helper returns instead of a result if the machine must not

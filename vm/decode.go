@@ -112,6 +112,8 @@ func (d *decoder) jump(o *op, ins ebpf.Instruction) error {
 	switch operation := ins.Op.Operation(); {
 	case operation == ebpf.Exit:
 		o.code = opExit
+	case ins.Op == ebpf.CallX:
+		o.code = opCallRegister
 	case operation == ebpf.Call && ins.Src == ebpf.CallLocal:
 		o.code = opCallLocal
 	case operation == ebpf.Call:

@@ -170,7 +170,14 @@ func (m *Machine) diagnoseCall(f *Fault) {
 		f.Msg = tooDeep
 		return
 	}
-	c := &m.calls[m.ops[m.pc].imm]
+	c := &m.indirect
+	if f.Insn.Op != ebpf.CallX {
+		c = &m.calls[m.ops[m.pc].imm]
+	} else if c.proto == nil {
+		f.Register, f.Address = f.Insn.Dst, m.reg[f.Insn.Dst]
+		f.Msg = fmt.Sprintf("r%d = %#x: %s", f.Register, f.Address, m.refusal)
+		return
+	}
 	proto := c.proto
 	for i := range proto.Args {
 		if !m.argumentFits(c, i) {

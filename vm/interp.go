@@ -450,6 +450,12 @@ func (m *Machine) interpret() stop {
 				goto fault
 			}
 			pc = int(o.off)
+		case opCallRegister:
+			m.pc = pc
+			if !m.callRegister(r[o.dst&15]) {
+				goto fault
+			}
+			pc = m.pc
 		case opLoadPacket, opLoadPacket + 1, opLoadPacket + 2:
 			switch m.loadPacket(o) {
 			case packetWrongContext:

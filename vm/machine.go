@@ -83,16 +83,17 @@ type Machine struct {
 	base    unsafe.Pointer // address 0
 
 	// The maps; see values.go.
-	set     *maps.Set
-	mapsOf  []*maps.Map // those of the collection, by index
-	maps    []*maps.Map // all, by id-1
-	values  []values
-	owner   []uint16   // for each granule of the arena an index in values plus 1
-	argMap  *maps.Map  // the map of the helper being called
-	noting  *iteration // whose elements noteElement notes
-	note    func(key []byte, value uint32) bool
-	keys    uint32 // where keys for callbacks are put
-	keyRoom uint64 // for the key of one frame
+	set      *maps.Set
+	mapsOf   []*maps.Map // those of the collection, by index
+	maps     []*maps.Map // all, by id-1
+	values   []values
+	owner    []uint16   // for each granule of the arena an index in values plus 1
+	argMap   *maps.Map  // the map of the helper being called
+	indirect call       // the helper that the last callx called
+	noting   *iteration // whose elements noteElement notes
+	note     func(key []byte, value uint32) bool
+	keys     uint32 // where keys for callbacks are put
+	keyRoom  uint64 // for the key of one frame
 
 	// The state of a run.
 	reg    [16]uint64 // R0 to R10; 16, so that a masked index is in range

@@ -79,5 +79,6 @@ const (
 	opMayGoto
 	opCall
 	opCallLocal
+	opCallRegister
 	opExit
 )

@@ -28,6 +28,7 @@ func TestForms(t *testing.T) {
 		{"tags", object.Options{}},
 		{"variables", object.Options{}},
 		{"externs", object.Options{}},
+		{"indirect", object.Options{}},
 		{"core", object.Options{Types: kernelTypes(t)}},
 	}
 	for _, tt := range tests {

@@ -158,6 +158,10 @@ func encode(ins asm.Instruction) []ebpf.Instruction {
 			out.Off = 32
 		}
 	}
+	if out.Op == ebpf.CallX && out.Dst == 0 {
+		// Clang before 19 has the register in the immediate.
+		out.Dst, out.Imm = ebpf.Register(min(uint32(ins.Constant), 15)), 0
+	}
 	if ins.Width() == 2 {
 		return []ebpf.Instruction{out, {Imm: int32(ins.Constant >> 32)}}
 	}
