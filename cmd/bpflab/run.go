@@ -63,6 +63,8 @@ type runRun struct {
 	repeat   int
 	json     bool
 
+	withMemory bool
+
 	before int         // packets in earlier batches, for the trace
 	line   object.Line // last one shown in the trace
 }
@@ -85,7 +87,10 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
-	return r.run
+	return func(args []string) error {
+		r.withMemory = flags.Changed("mem") // with no bytes, too
+		return r.run(args)
+	}
 }
 
 func hookNames() string {
@@ -97,15 +102,14 @@ func hookNames() string {
 }
 
 func (r *runRun) run(args []string) error {
-	withMemory := r.memory != ""
 	switch {
 	case len(args) != 1:
 		return usagef("want one program, have %d arguments", len(args))
-	case withMemory == (r.input != ""):
+	case r.withMemory == (r.input != ""):
 		return usagef("give a capture with -r, or bytes with --mem")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
-	case withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
+	case r.withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
 		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
 	case r.output == "-" && r.verdicts == "-" || r.toStdout() && (r.json || r.dump):
 		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
@@ -132,7 +136,7 @@ func (r *runRun) run(args []string) error {
 	if err := r.fillMaps(machine); err != nil {
 		return err
 	}
-	if withMemory {
+	if r.withMemory {
 		err = r.runMemory(machine, p)
 	} else {
 		err = r.runCapture(machine, p)

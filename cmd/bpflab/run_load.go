@@ -46,7 +46,7 @@ func (r *runRun) load(name string) (*loaded, error) {
 // plainType is the type of a program that does not bring its own.
 func (r *runRun) plainType() (abi.ProgType, error) {
 	switch {
-	case r.memory != "" && r.progType == "":
+	case r.withMemory && r.progType == "":
 		return abi.RawTracepoint, nil
 	case r.progType == "":
 		return abi.XDP, nil
