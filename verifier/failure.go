@@ -8,7 +8,7 @@ import "fmt"
 type failure struct {
 	code   Code
 	pc     int
-	reg    int8  // the register that is at fault, -1 for none
+	reg    int8   // the register that is at fault, -1 for none
 	msg    string // without register values, which the report adds
 	off    int64  // memory: the lowest offset of the access and the end of the highest, from the start of the object
 	end    int64

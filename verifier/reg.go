@@ -8,20 +8,20 @@ import (
 type kind uint8
 
 const (
-	unset      kind = iota // never written, or made unusable by a call
-	scalar                 // a number
-	contextPtr             // the context; num is the offset in it
-	mapPtr                 // a map itself; obj is its index
-	mapValue               // into a value of map obj
-	mapKey                 // into a key of map obj, given to a callback; read-only
-	stackPtr               // into the stack of frame; num is ≤ 0, from the frame pointer
-	packetPtr              // into the packet; see reg.id
-	metaPtr                // into the metadata before the packet, from data_meta
-	packetEnd              // data_end
-	recordPtr              // into a ring buffer's record of size bytes
-	socketPtr              // a struct bpf_sock
-	flowKeysPtr            // into struct bpf_flow_keys
-	funcPtr                // a function of the program; obj is its first slot
+	unset       kind = iota // never written, or made unusable by a call
+	scalar                  // a number
+	contextPtr              // the context; num is the offset in it
+	mapPtr                  // a map itself; obj is its index
+	mapValue                // into a value of map obj
+	mapKey                  // into a key of map obj, given to a callback; read-only
+	stackPtr                // into the stack of frame; num is ≤ 0, from the frame pointer
+	packetPtr               // into the packet; see reg.id
+	metaPtr                 // into the metadata before the packet, from data_meta
+	packetEnd               // data_end
+	recordPtr               // into a ring buffer's record of size bytes
+	socketPtr               // a struct bpf_sock
+	flowKeysPtr             // into struct bpf_flow_keys
+	funcPtr                 // a function of the program; obj is its first slot
 	endOfKinds
 )
 
@@ -58,10 +58,10 @@ type reg struct {
 type flags uint8
 
 const (
-	nullable flags = 1 << iota // the pointer may be NULL
-	length                     // the number is data_end minus the place of id, minus off
-	stale                      // an unset register was a packet pointer before the packet moved
-	clobbered                  // an unset register was lost in a call
+	nullable  flags = 1 << iota // the pointer may be NULL
+	length                      // the number is data_end minus the place of id, minus off
+	stale                       // an unset register was a packet pointer before the packet moved
+	clobbered                   // an unset register was lost in a call
 )
 
 func known(v uint64) reg        { return reg{kind: scalar, num: num.Const(v)} }
