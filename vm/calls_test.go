@@ -51,10 +51,6 @@ func (g *generator) calls(typ abi.ProgType) []ebpf.Instruction {
 	g.emit(ebpf.Mov64(ebpf.R6, ebpf.R1), ebpf.Mov64Imm(ebpf.R7, 0), ebpf.Mov64Imm(ebpf.R8, 0))
 	for range 1 + g.IntN(4) {
 		h := &abi.Helpers[g.IntN(len(abi.Helpers))]
-		switch h.ID {
-		case abi.Strtol, abi.Strtoul, abi.SKBEcnSetCE, abi.SKBSetTstamp: // not there
-			continue
-		}
 		if !h.Types.Has(typ) {
 			continue
 		}

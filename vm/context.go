@@ -29,7 +29,9 @@ var (
 	skbData           = offset(&abi.SKBuff, "data")
 	skbDataEnd        = offset(&abi.SKBuff, "data_end")
 	skbDataMeta       = offset(&abi.SKBuff, "data_meta")
+	skbTstamp         = offset(&abi.SKBuff, "tstamp")
 	skbWireLen        = offset(&abi.SKBuff, "wire_len")
+	skbTstampType     = offset(&abi.SKBuff, "tstamp_type")
 
 	xdpData           = offset(&abi.XDPMD, "data")
 	xdpDataEnd        = offset(&abi.XDPMD, "data_end")

@@ -33,6 +33,11 @@ var helpers = map[int32]helper{
 	abi.SpinLock:             spinLock,
 	abi.SpinUnlock:           spinUnlock,
 	abi.Strncmp:              strncmp,
+	abi.Strtol:               strtol,
+	abi.Strtoul:              strtoul,
+	abi.SKBEcnSetCE:          skbEcnSetCE,
+	abi.SKBSetTstamp:         skbSetTstamp,
+	abi.SKBUnderCGroup:       skbUnderCGroup,
 	abi.TracePrintk:          tracePrintk,
 	abi.TraceVprintk:         traceVprintk,
 	abi.Snprintf:             snprintf,
@@ -105,6 +110,7 @@ const (
 	eINVAL       errno = 22
 	eRANGE       errno = 34
 	ePROTO       errno = 71
+	eOPNOTSUPP   errno = 95
 	eAFNOSUPPORT errno = 97
 	eALREADY     errno = 114
 	eNOTSUPP     errno = 524 // the kernel's own, which C libraries do not know

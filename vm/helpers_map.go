@@ -23,6 +23,7 @@ var mapCalls = map[int32]abi.MapCalls{
 	abi.RingbufQuery:        abi.CallRing,
 	abi.PerfEventOutput:     abi.CallOutput,
 	abi.RedirectMap:         abi.CallRedirect,
+	abi.SKBUnderCGroup:      abi.CallCGroup,
 }
 
 // cpu is the processor that the packet's metadata names, among those that the

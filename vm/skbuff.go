@@ -1,6 +1,9 @@
 package vm
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // The helpers that move the bounds of an sk_buff. What Linux keeps beside the
 // bytes of a packet changes with them.
@@ -165,6 +168,23 @@ func skbChangeType(m *Machine, a *[5]uint64) uint64 {
 		return eINVAL.negative()
 	}
 	m.context().put(skbPktType, uint32(a[1]))
+	return 0
+}
+
+// skbSetTstamp sets the time at which the packet is to be sent, by one of the
+// clocks that packets know.
+func skbSetTstamp(m *Machine, a *[5]uint64) uint64 {
+	const realtime, monotonic, tai = 0, 1, 2
+	time, clock := a[1], uint32(a[2])
+	switch p := m.protocol(); {
+	case p != etherIPv4 && p != etherIPv6:
+		return eOPNOTSUPP.negative()
+	case clock > tai, clock != realtime && time == 0:
+		return eINVAL.negative()
+	}
+	c := m.context()
+	binary.LittleEndian.PutUint64(c[skbTstamp:], time)
+	c[skbTstampType] = uint8(clock)
 	return 0
 }
 

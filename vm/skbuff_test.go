@@ -88,7 +88,13 @@ func (g *generator) bufferCalls() string {
 // moved a buffer to get more room before it, it takes a transport header that
 // was never set for one, and lets the tail be cut shorter than otherwise.
 func (g *generator) bufferCall(first bool) string {
-	switch g.IntN(16) {
+	switch g.IntN(19) {
+	case 16:
+		return "call bpf_skb_ecn_set_ce\n"
+	case 17:
+		return setTrafficClass(g.IntN(256))
+	case 18:
+		return fmt.Sprintf("r2 = %d\nr3 = %d\ncall bpf_skb_set_tstamp\n", pick(g, 0, 0, 1, 1000, -1), g.IntN(5)) + mixStamp
 	case 12, 13:
 		size, flags := pick(g, 44, 44, 28, 24, 22, 8, 7), pick(g, 0, 0, 1, 4, 2, 8, 32, 16)
 		return g.stackBytes(64) + fmt.Sprintf("r2 = r10\nr2 += -100\nr3 = %d\nr4 = %d\ncall bpf_skb_set_tunnel_key\n", size, flags)
@@ -127,6 +133,15 @@ func (g *generator) bufferCall(first bool) string {
 	}
 	return fmt.Sprintf("r2 = %d\ncall bpf_csum_level\n", g.IntN(5))
 }
+
+// setTrafficClass writes the bytes that hold it in IPv4 and IPv6, and calls
+// skb_ecn_set_ce.
+func setTrafficClass(v int) string {
+	return fmt.Sprintf("*(u8 *)(r10 - 36) = %d\nr2 = 15\nr3 = r10\nr3 += -36\nr4 = 1\nr5 = 0\ncall bpf_skb_store_bytes\nr1 = r6\ncall bpf_skb_ecn_set_ce\n", v)
+}
+
+// mixStamp adds the packet's time and its clock to the result.
+const mixStamp = "r1 = *(u64 *)(r6 + 152)\nr7 *= 31\nr7 += r1\nr1 = *(u8 *)(r6 + 180)\nr7 *= 31\nr7 += r1\n"
 
 // stackBytes fills the 64 bytes at r10-100 with few values but 0.
 func (g *generator) stackBytes(n int) string {

@@ -31,6 +31,7 @@ const (
 	SKBSetTunnelOpt      int32 = 30
 	SKBChangeProto       int32 = 31
 	SKBChangeType        int32 = 32
+	SKBUnderCGroup       int32 = 33
 	GetHashRecalc        int32 = 34
 	GetCurrentTask       int32 = 35
 	SKBChangeTail        int32 = 38

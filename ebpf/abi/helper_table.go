@@ -33,6 +33,7 @@ var Helpers = []Helper{
 	{ID: SKBSetTunnelOpt, Args: []ArgKind{ArgContext, ArgReadMem, ArgSize}, Types: schedTypes | Types(LWTXmit)},
 	{ID: SKBChangeProto, Args: []ArgKind{ArgContext, ArgScalar, ArgScalar}, Types: schedTypes, MovesPacket: true},
 	{ID: SKBChangeType, Args: []ArgKind{ArgContext, ArgScalar}, Types: schedTypes},
+	{ID: SKBUnderCGroup, Args: []ArgKind{ArgContext, ArgMap, ArgScalar}, Types: schedTypes | lwtTypes},
 	{ID: GetHashRecalc, Args: []ArgKind{ArgContext}, Types: schedTypes | lwtTypes},
 	{ID: GetCurrentTask, Types: allTypes},
 	{ID: SKBChangeTail, Args: []ArgKind{ArgContext, ArgScalar, ArgScalar}, Types: schedTypes | Types(LWTXmit), MovesPacket: true},

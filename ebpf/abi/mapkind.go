@@ -14,6 +14,7 @@ const (
 	PerfEventArray MapKind = 4
 	PerCPUHash     MapKind = 5
 	PerCPUArray    MapKind = 6
+	CGroupArray    MapKind = 8
 	LRUHash        MapKind = 9
 	LRUPerCPUHash  MapKind = 10
 	LPMTrie        MapKind = 11
@@ -105,6 +106,7 @@ const (
 	CallOutput                        // perf_event_output and its relatives
 	CallRing                          // ringbuf_reserve, ringbuf_output, ringbuf_query
 	CallRedirect                      // redirect_map
+	CallCGroup                        // skb_under_cgroup
 )
 
 // A MapInfo describes a kind of map.
@@ -139,6 +141,7 @@ var MapKinds = []MapInfo{
 	{Kind: PerfEventArray, Key: exactly(4), Value: exactly(4), Flags: fdFlags | MapPreserveElems, Calls: CallOutput},
 	{Kind: PerCPUHash, Key: someBytes, Value: someBytes, Flags: hashFlags &^ MapNUMANode, Calls: element | percpu, PerCPU: true},
 	{Kind: PerCPUArray, Key: exactly(4), Value: someBytes, Flags: mapAccess, Calls: element | percpu, PerCPU: true},
+	{Kind: CGroupArray, Key: exactly(4), Value: exactly(4), Flags: fdFlags, Calls: CallCGroup},
 	{Kind: LRUHash, Key: someBytes, Value: someBytes, Flags: lruFlags, Calls: element | CallForEach},
 	{Kind: LRUPerCPUHash, Key: someBytes, Value: someBytes, Flags: lruFlags &^ MapNUMANode, Calls: element | percpu, PerCPU: true},
 	{Kind: LPMTrie, Key: SizeRule{Min: 5, Max: 260}, Value: someBytes, Flags: MapNoPrealloc | MapNUMANode | mapAccess, Needs: MapNoPrealloc, Calls: element},

@@ -19,7 +19,7 @@ func TestMapKinds(t *testing.T) {
 		abi.LPMTrie: cilium.LPMTrie, abi.ArrayOfMaps: cilium.ArrayOfMaps, abi.HashOfMaps: cilium.HashOfMaps,
 		abi.DevMap: cilium.DevMap, abi.CPUMap: cilium.CPUMap, abi.XSKMap: cilium.XSKMap, abi.Queue: cilium.Queue,
 		abi.Stack: cilium.Stack, abi.DevMapHash: cilium.DevMapHash, abi.RingBuf: cilium.RingBuf,
-		abi.BloomFilter: cilium.BloomFilter,
+		abi.BloomFilter: cilium.BloomFilter, abi.CGroupArray: cilium.CGroupArray,
 	}
 	for _, info := range abi.MapKinds {
 		want, ok := numbers[info.Kind]

@@ -62,7 +62,7 @@
 //	prog_array                   index.go     programs for tail calls
 //	array_of_maps, hash_of_maps  nested.go    maps
 //	devmap, devmap_hash,         redirect.go  where redirect_map sends packets
-//	cpumap, xskmap
+//	cpumap, xskmap, cgroup_array (always empty)
 //
 // Programs, interfaces, sockets and perf events do not exist in this package:
 // numbers stand for them, and where user space of the kernel gives a file

@@ -121,6 +121,21 @@ func (m *Map) checkProgram(id uint32) Errno {
 	return 0
 }
 
+// A cgroupArray would hold control groups. There are none here, so no number
+// stands for one and all slots stay empty.
+type cgroupArray struct{ *index }
+
+func newCGroupArray(m *Map) (kind, error) {
+	x, err := newIndex(m)
+	return cgroupArray{x}, err
+}
+
+func (c cgroupArray) read([]byte, []byte) Errno { return ENOTSUPP }
+
+func (c cgroupArray) write(key, value []byte, flags uint64, _ int) Errno {
+	return c.fdUpdate(key, value, flags, func(uint32) (uint64, Errno) { return 0, EBADF })
+}
+
 // TailCall returns the id of the program at an index of a prog_array, 0 if
 // there is none: tail_call then goes on behind the call.
 func (m *Map) TailCall(i uint32) uint32 {

@@ -158,6 +158,7 @@ var constructors = map[abi.MapKind]func(*Map) (kind, error){
 	abi.DevMapHash:     newDevMapHash,
 	abi.CPUMap:         newCPUMap,
 	abi.XSKMap:         newXSKMap,
+	abi.CGroupArray:    newCGroupArray,
 	abi.Queue:          newQueue,
 	abi.Stack:          newQueue,
 	abi.BloomFilter:    newBloom,
