@@ -9,11 +9,12 @@ import (
 // the start and are zero. Pages that were never touched cost nothing.
 type array struct {
 	*Map
-	data, stride uint32
+	data, count, stride uint32
+	perCPU              uint32 // Map.step
 }
 
 func newArray(m *Map) (kind, error) {
-	a := &array{Map: m}
+	a := &array{Map: m, count: m.spec.MaxEntries, perCPU: m.step}
 	stride := round8(uint64(m.spec.ValueSize))
 	if m.step != 0 {
 		stride *= uint64(m.set.cpus)
@@ -36,12 +37,14 @@ func (a *array) layout() layout {
 	return layout{elements: a.data, stride: a.stride, count: a.spec.MaxEntries}
 }
 
-func (a *array) find(key []byte) uint32 {
-	i := get32(key)
-	if i >= a.spec.MaxEntries {
+func (a *array) find(key []byte) uint32 { return a.value(get32(key), 0) }
+
+// value returns the address of a CPU's value, 0 for an index beyond the end.
+func (a *array) value(i, cpu uint32) uint32 {
+	if i >= a.count {
 		return 0
 	}
-	return a.data + i*a.stride
+	return a.data + i*a.stride + cpu*a.perCPU
 }
 
 func (a *array) read(key, value []byte) Errno {

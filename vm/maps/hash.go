@@ -86,30 +86,71 @@ func (h *hash) layout() layout {
 
 func (h *hash) bucket(sum uint32) uint32 { return h.buckets + bucketLen*(sum&h.mask) }
 
-// lookup returns the slot with that key, 0 for none.
-func (h *hash) lookup(key []byte) uint32 {
-	p, n := unsafe.Pointer(unsafe.SliceData(key)), h.keySize
-	sum := hashKey(p, n, 0)
+// lookup returns the slot with the key at p, 0 for none.
+func (h *hash) lookup(base, p unsafe.Pointer) uint32 {
 	removals := h.removals.Load()
-	base := h.set.mem.Base()
-	at := atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(h.bucket(sum)))))
-	if at == 0 {
-		return 0
-	}
-	for at&1 == 0 {
-		slot := unsafe.Add(base, uintptr(at))
-		if *(*uint32)(unsafe.Add(slot, slotHash)) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
-			return at
-		}
-		at = atomic.LoadUint32((*uint32)(slot))
-	}
-	if h.removals.Load() == removals {
-		return 0
+	slot := h.search(base, p)
+	if slot != 0 || h.removals.Load() == removals {
+		return slot
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, at, _ = h.locate(key)
+	_, slot, _ = h.locate(unsafe.Slice((*byte)(p), h.keySize))
+	return slot
+}
+
+// search is lookup without a second look. For the shortest keys it is written
+// out: there comparing the key says all that comparing the hash would.
+func (h *hash) search(base, p unsafe.Pointer) uint32 {
+	switch h.keySize {
+	case 4:
+		key := load32(p)
+		at := h.first(base, hashLast(HashStart^4, uint64(key)))
+		for at&1 == 0 && load32(unsafe.Add(base, uintptr(at)+slotKey)) != key {
+			at = follow(base, at)
+		}
+		return slotOrNone(at)
+	case 8:
+		key := load64(p)
+		at := h.first(base, hashLast(HashStart^8, key))
+		for at&1 == 0 && load64(unsafe.Add(base, uintptr(at)+slotKey)) != key {
+			at = follow(base, at)
+		}
+		return slotOrNone(at)
+	}
+	n := h.keySize
+	sum := hashKey(p, n, 0)
+	at := h.first(base, sum)
+	for at&1 == 0 {
+		slot := unsafe.Add(base, uintptr(at))
+		if load32(unsafe.Add(slot, slotHash)) == sum && sameKey(unsafe.Add(slot, slotKey), p, n) {
+			return at
+		}
+		at = follow(base, at)
+	}
+	return 0
+}
+
+// slotOrNone makes 0 of an end mark.
+func slotOrNone(at uint32) uint32 {
+	if at&1 != 0 {
+		return 0
+	}
 	return at
+}
+
+// first returns the first slot of the chain for a hash, or an end mark, any one
+// for an empty bucket.
+func (h *hash) first(base unsafe.Pointer, sum uint32) uint32 {
+	at := atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(h.bucket(sum)))))
+	if at == 0 {
+		return 1
+	}
+	return at
+}
+
+func follow(base unsafe.Pointer, slot uint32) uint32 {
+	return atomic.LoadUint32((*uint32)(unsafe.Add(base, uintptr(slot)+slotNext)))
 }
 
 // locate is lookup under the lock. It also returns the word that leads to the
@@ -128,7 +169,12 @@ func (h *hash) locate(key []byte) (link, slot, sum uint32) {
 }
 
 func (h *hash) find(key []byte) uint32 {
-	slot := h.lookup(key)
+	return h.findAt(h.set.mem.Base(), unsafe.Pointer(unsafe.SliceData(key)))
+}
+
+// findAt is find with the arena's base and a pointer to the key.
+func (h *hash) findAt(base, p unsafe.Pointer) uint32 {
+	slot := h.lookup(base, p)
 	if slot == 0 {
 		return 0
 	}
@@ -139,7 +185,7 @@ func (h *hash) find(key []byte) uint32 {
 }
 
 func (h *hash) read(key, value []byte) Errno {
-	slot := h.lookup(key) // without refer: a dump is not use
+	slot := h.lookup(h.set.mem.Base(), unsafe.Pointer(unsafe.SliceData(key))) // without refer: a dump is not use
 	if slot == 0 {
 		return ENOENT
 	}

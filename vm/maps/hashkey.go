@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"unsafe"
 )
@@ -27,19 +26,17 @@ const (
 // hashes of one value, by number; maps for number 0.
 func hashKey(p unsafe.Pointer, n uint32, number uint64) uint32 {
 	h := HashStart ^ uint64(n) ^ number<<32
-	switch n { // the loop below would do, but takes longer
-	case 4:
-		h = fold(h ^ uint64(binary.LittleEndian.Uint32((*[4]byte)(p)[:])))
-		return uint32(h>>32) ^ uint32(h)
-	case 8:
-		h = fold(h ^ binary.LittleEndian.Uint64((*[8]byte)(p)[:]))
-		return uint32(h>>32) ^ uint32(h)
-	}
 	for ; n > 8; n -= 8 {
-		h = fold(h ^ loadBytes(p, 8))
+		h = fold(h ^ load64(p))
 		p = unsafe.Add(p, 8)
 	}
-	h = fold(h ^ loadBytes(p, n))
+	return hashLast(h, loadBytes(p, n))
+}
+
+// hashLast ends the hash h with the last word of a key, which is the only one
+// in keys of up to 8 bytes.
+func hashLast(h, word uint64) uint32 {
+	h = fold(h ^ word)
 	return uint32(h>>32) ^ uint32(h)
 }
 
@@ -52,9 +49,11 @@ func fold(w uint64) uint64 {
 func sameKey(p, q unsafe.Pointer, n uint32) bool {
 	switch n {
 	case 4:
-		return *(*[4]byte)(p) == *(*[4]byte)(q)
+		return load32(p) == load32(q)
 	case 8:
-		return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) == binary.LittleEndian.Uint64((*[8]byte)(q)[:])
+		return load64(p) == load64(q)
+	case 16:
+		return load64(p) == load64(q) && load64(unsafe.Add(p, 8)) == load64(unsafe.Add(q, 8))
 	}
 	return unsafe.String((*byte)(p), n) == unsafe.String((*byte)(q), n)
 }

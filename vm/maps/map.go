@@ -12,14 +12,16 @@ import (
 // methods in program.go are what helper functions offer to programs.
 type Map struct {
 	set    *Set
+	kind   kind
+	array  *array // kind, if it is this one; hash likewise
+	hash   *hash
+	place  layout
+	step   uint32 // from one CPU's value to the next, 0 if there is only one
 	spec   abi.MapSpec
 	info   *abi.MapInfo
-	kind   kind
 	id     uint32
 	addr   uint32 // of the header
-	step   uint32 // from one CPU's value to the next, 0 if there is only one
 	frozen atomic.Bool
-	place  layout
 }
 
 // A kind is what a map of some kind does. Keys and values have the right

@@ -31,13 +31,16 @@ func (m *Map) pair(addr uint32) *uint64 { return (*uint64)(m.at(addr)) }
 func get32(b []byte) uint32    { return binary.LittleEndian.Uint32(b) }
 func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
 
+func load32(p unsafe.Pointer) uint32 { return get32((*[4]byte)(p)[:]) }
+func load64(p unsafe.Pointer) uint64 { return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) }
+
 // loadBytes returns the first n bytes at p as a number, n at most 8.
 func loadBytes(p unsafe.Pointer, n uint32) uint64 {
 	switch n {
 	case 8:
-		return binary.LittleEndian.Uint64((*[8]byte)(p)[:])
+		return load64(p)
 	case 4:
-		return uint64(binary.LittleEndian.Uint32((*[4]byte)(p)[:]))
+		return uint64(load32(p))
 	}
 	var v uint64
 	for i := range n {

@@ -1,5 +1,7 @@
 package maps
 
+import "unsafe"
+
 // What follows is for helper functions: operations as programs use them. They
 // do not allocate. Whether a program may call them on a map at all
 // ([abi.MapInfo.Calls]) is for the caller to check, when the program is loaded;
@@ -10,14 +12,29 @@ package maps
 // returns the address of the value, 0 if there is none. In a map of maps it is
 // the address of the inner map's header.
 func (m *Map) Find(key []byte, cpu int) uint32 {
-	addr := m.kind.find(key)
-	if m.step == 0 || addr == 0 {
-		return addr
-	}
-	if uint(cpu) >= uint(m.set.cpus) {
+	if m.step != 0 && uint(cpu) >= uint(m.set.cpus) {
 		return 0
 	}
-	return addr + uint32(cpu)*m.step
+	return m.FindAt(m.set.mem.Base(), unsafe.Pointer(unsafe.SliceData(key)), uint32(cpu))
+}
+
+// FindAt is Find for a machine, which has the arena's base at hand and knows
+// that the CPU is one of the set's. It goes straight to the kinds that programs
+// look up most.
+func (m *Map) FindAt(base, key unsafe.Pointer, cpu uint32) uint32 {
+	var addr uint32
+	switch {
+	case m.array != nil:
+		return m.array.value(load32(key), cpu)
+	case m.hash != nil:
+		addr = m.hash.findAt(base, key)
+	default:
+		addr = m.kind.find(unsafe.Slice((*byte)(key), m.spec.KeySize))
+	}
+	if addr == 0 {
+		return 0
+	}
+	return addr + cpu*m.step
 }
 
 // Put is map_update_elem by a program on a CPU. In a per-CPU map it sets the

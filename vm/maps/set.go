@@ -136,6 +136,8 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 	if m.kind, err = constructors[spec.Kind](m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ENOMEM, err)
 	}
+	m.array, _ = m.kind.(*array)
+	m.hash, _ = m.kind.(*hash)
 	m.place = m.kind.layout()
 	m.writeHeader()
 	return m, nil
