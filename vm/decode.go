@@ -141,6 +141,9 @@ func (d *decoder) call(o *op, ins ebpf.Instruction) error {
 		return d.errorf("%v", err)
 	}
 	d.emit(o, c)
+	if c.proto == abi.HelperByID(abi.MapLookupElem) {
+		o.code = opMapLookup
+	}
 	return nil
 }
 

@@ -26,9 +26,8 @@ var mapCalls = map[int32]abi.MapCalls{
 	abi.SKBUnderCGroup:      abi.CallCGroup,
 }
 
-// cpu is the processor that the packet's metadata names, among those that the
-// machine has.
-func (m *Machine) cpu() int { return int(m.in.Meta.CPU % uint32(m.set.CPUs())) }
+// cpu is the processor of the run.
+func (m *Machine) cpu() int { return m.processor }
 
 func mapLookup(m *Machine, a *[5]uint64) uint64 { return m.find(a, m.cpu()) }
 
@@ -42,11 +41,32 @@ func mapLookupPerCPU(m *Machine, a *[5]uint64) uint64 {
 
 // find looks up the key that the arguments tell, and remembers the value.
 func (m *Machine) find(a *[5]uint64, cpu int) uint64 {
-	addr := uint64(m.argMap.Find(m.bytes(a[1], uint64(m.argMap.Spec().KeySize)), cpu))
-	if v := m.valuesAt(addr); v != nil {
-		m.remember(v, addr)
+	addr := uint64(m.argMap.FindAt(m.base, m.at(a[1]), uint32(cpu)))
+	if v := m.valuesOf[m.mapIndex(a[0])]; v != nil && addr != 0 {
+		m.value, m.valueAt = v, addr
 	}
 	return addr
+}
+
+// lookup does map_lookup_elem in the usual case: a map with values and a key on
+// the stack. It says no, and has done nothing, in all others; they take the
+// way of other helpers.
+func (m *Machine) lookup() bool {
+	i, key := m.mapIndex(m.reg[1]), m.reg[2]
+	if i >= uint64(len(m.valuesOf)) || m.valuesOf[i] == nil {
+		return false
+	}
+	v := m.valuesOf[i]
+	above := uint64(m.stackTop) - key // bytes of stack from the key on
+	if above > uint64(m.stackTop-m.stackLow) || above < v.keySize {
+		return false
+	}
+	addr := uint64(v.m.FindAt(m.base, m.at(key), uint32(m.processor)))
+	m.reg[0] = addr
+	if addr != 0 {
+		m.value, m.valueAt = v, addr
+	}
+	return true
 }
 
 func mapUpdate(m *Machine, a *[5]uint64) uint64 {

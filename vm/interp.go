@@ -445,6 +445,10 @@ func (m *Machine) interpret() stop {
 				goto fault
 			}
 			pc = m.pc
+		case opMapLookup:
+			if !m.lookup() && !m.call(o) {
+				goto fault
+			}
 		case opCallLocal:
 			if !m.enter(pc) {
 				goto fault

@@ -86,7 +86,9 @@ type Machine struct {
 	set      *maps.Set
 	mapsOf   []*maps.Map // those of the collection, by index
 	maps     []*maps.Map // all, by id-1
-	values   []values
+	headers  uint64      // address of the header of the first map
+	valuesOf []*values   // for each of maps, nil where programs look nothing up
+	values   []*values
 	owner    []uint16   // for each granule of the arena an index in values plus 1
 	argMap   *maps.Map  // the map of the helper being called
 	indirect call       // the helper that the last callx called
@@ -96,17 +98,19 @@ type Machine struct {
 	keyRoom  uint64 // for the key of one frame
 
 	// The state of a run.
-	reg    [16]uint64 // R0 to R10; 16, so that a masked index is in range
-	pc     int
-	left   uint64 // of the budget
-	loops  uint32 // of may_goto, in this frame
-	tails  int    // tail calls made
-	depth  int    // frames in use below the current one
-	frames [maxFrames]frame
+	reg       [16]uint64 // R0 to R10; 16, so that a masked index is in range
+	pc        int
+	left      uint64 // of the budget
+	loops     uint32 // of may_goto, in this frame
+	tails     int    // tail calls made
+	depth     int    // frames in use below the current one
+	processor int    // that the packet's metadata names, among those that the machine has
+	frames    [maxFrames]frame
 
 	// What the program may touch; see memory.go.
 	window             [2]window // the packet, to read and to write
-	value              [2]window // the value of a map that was last looked up or touched
+	value              *values   // of a map, that were last looked up or touched
+	valueAt            uint64    // which of them
 	stackLow, stackTop uint32
 	usesStack          bool
 	refusal            string // why the helper being called cannot go on
@@ -197,7 +201,8 @@ func (m *Machine) start() {
 		m.reg[1], m.reg[2] = uint64(m.packet.data), uint64(m.packet.dataEnd-m.packet.data)
 	}
 	m.pc, m.left, m.loops, m.depth, m.tails = m.entry.start, m.o.Budget, maxLoops, 0, 0
-	m.value, m.redirect = [2]window{}, 0
+	m.value, m.valueAt, m.redirect = &nowhere, 0, 0
+	m.processor = int(m.in.Meta.CPU % uint32(m.o.CPUs))
 	m.stackLow = m.stackTop - stackSize
 	m.clearFrame()
 }

@@ -23,7 +23,12 @@ type window struct {
 func (w *window) set(lo, hi uint32) {
 	n := uint64(hi - lo)
 	w.lo = uint64(lo)
-	w.limit = [4]uint64{n, max(n, 1) - 1, max(n, 3) - 3, max(n, 7) - 7}
+	w.limit = limits(n)
+}
+
+// limits returns the limits of a window of n bytes.
+func limits(n uint64) [4]uint64 {
+	return [4]uint64{n, max(n, 1) - 1, max(n, 3) - 3, max(n, 7) - 7}
 }
 
 // span returns the length of the window.
@@ -46,7 +51,7 @@ func (m *Machine) reach(addr uint64, width uint8, kind accessKind) bool {
 	if d := addr - uint64(m.stackLow); d < uint64(m.stackTop-m.stackLow) {
 		return d+1<<width <= uint64(m.stackTop-m.stackLow)
 	}
-	if w := &m.value[kind]; addr-w.lo < w.limit[width] {
+	if addr-m.valueAt < m.value.limit[kind][width] {
 		return true
 	}
 	if d := addr - uint64(m.ctx); d < uint64(len(m.ctxAccess)) {

@@ -78,6 +78,7 @@ const (
 	opJump
 	opMayGoto
 	opCall
+	opMapLookup // opCall of map_lookup_elem, with a short way for the usual case
 	opCallLocal
 	opCallRegister
 	opExit

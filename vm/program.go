@@ -111,6 +111,7 @@ func (m *Machine) makeMaps(c Collection) (err error) {
 		return err
 	}
 	m.set.Program, m.set.CheckProgram = m.findProgram, m.checkProgram
+	m.headers = uint64(m.set.Headers())
 	m.owner = make([]uint16, arena.Size/arena.Granule)
 	m.note, m.drainOne = m.noteElement, m.drained
 	for i := range c.Maps {
@@ -139,7 +140,7 @@ func (m *Machine) allocateKeys(c Collection) (err error) {
 		return err
 	}
 	start := uint64(m.keys)
-	m.own(values{name: "a key of a map", start: start, end: start + size, stride: m.keyRoom, size: m.keyRoom, may: [2]bool{read: true}})
+	m.own(&values{name: "a key of a map", start: start, end: start + size, stride: m.keyRoom, size: m.keyRoom, may: [2]bool{read: true}})
 	return nil
 }
 

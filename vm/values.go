@@ -3,6 +3,7 @@ package vm
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/arena"
@@ -19,13 +20,21 @@ import (
 // at an offset. A per-CPU map has several values there, step bytes apart.
 type values struct {
 	m                    *maps.Map // nil for keys
+	keySize              uint64
 	name                 string
 	start, end           uint64
 	stride, offset, step uint64
 	size                 uint64 // of a value
 	cpus                 uint64
 	may                  [2]bool // be read, be written
+
+	// How far from the start of a value an access of each kind and width
+	// may begin, as in a window: all 0 where it may not.
+	limit [2][4]uint64
 }
+
+// nowhere is what a run starts with as the values last touched.
+var nowhere values
 
 // noValues is what an address belongs to that belongs to no map.
 const noValues = 0
@@ -35,7 +44,7 @@ const noValues = 0
 // the arena: what is allocated for one map shares none with anything else.
 func (m *Machine) watchMaps() {
 	for next := m.set.ByID(uint32(len(m.maps) + 1)); next != nil; next = m.set.ByID(uint32(len(m.maps) + 1)) {
-		m.maps = append(m.maps, next)
+		m.maps, m.valuesOf = append(m.maps, next), append(m.valuesOf, nil)
 		m.watch(next)
 		if isOutput(next) {
 			m.outputs = append(m.outputs, next)
@@ -49,8 +58,8 @@ func (m *Machine) watch(mp *maps.Map) {
 	if spec.Kind.Info().Calls&(abi.CallLookup|abi.CallForEach) == 0 || start == 0 || stride == 0 || isNested(spec.Kind) {
 		return
 	}
-	v := values{
-		m: mp, name: fmt.Sprintf("a value of map %q", spec.Name), start: uint64(start), stride: uint64(stride), step: uint64(step),
+	v := &values{
+		m: mp, keySize: uint64(spec.KeySize), name: fmt.Sprintf("a value of map %q", spec.Name), start: uint64(start), stride: uint64(stride), step: uint64(step),
 		offset: uint64(m.headerField(mp, maps.HeaderOffset)), size: uint64(spec.ValueSize), cpus: 1,
 		may: [2]bool{read: spec.ProgramsRead(), write: spec.ProgramsWrite()},
 	}
@@ -63,10 +72,18 @@ func (m *Machine) watch(mp *maps.Map) {
 		v.end = (v.end + arena.Granule - 1) &^ (arena.Granule - 1)
 	}
 	m.own(v)
+	if spec.Kind.Info().Calls&abi.CallLookup != 0 {
+		m.valuesOf[len(m.maps)-1] = v
+	}
 }
 
 // own enters values in the table of granules.
-func (m *Machine) own(v values) {
+func (m *Machine) own(v *values) {
+	for kind, may := range v.may {
+		if may {
+			v.limit[kind] = limits(v.size)
+		}
+	}
 	m.values = append(m.values, v)
 	for g := v.start / arena.Granule; g*arena.Granule < v.end; g++ {
 		m.owner[g] = uint16(len(m.values))
@@ -82,21 +99,22 @@ func (m *Machine) headerField(mp *maps.Map, field uint64) uint32 {
 
 // mapAt returns the map whose header is at addr, or nil.
 func (m *Machine) mapAt(addr uint64) *maps.Map {
-	if len(m.maps) == 0 {
-		return nil
+	if i := m.mapIndex(addr); i < uint64(len(m.maps)) {
+		return m.maps[i]
 	}
-	const headerSize = 64 // see package maps
-	d := addr - uint64(m.maps[0].Addr())
-	if d%headerSize != 0 || d/headerSize >= uint64(len(m.maps)) {
-		return nil
-	}
-	return m.maps[d/headerSize]
+	return nil
+}
+
+// mapIndex returns the index in m.maps of the map whose header is at addr,
+// beyond the end for none.
+func (m *Machine) mapIndex(addr uint64) uint64 {
+	return bits.RotateLeft64(addr-m.headers, -bits.TrailingZeros64(maps.HeaderSize))
 }
 
 // valuesAt returns what the granule of an address belongs to, or nil.
 func (m *Machine) valuesAt(addr uint64) *values {
 	if g := addr / arena.Granule; g < uint64(len(m.owner)) && m.owner[g] != noValues {
-		return &m.values[m.owner[g]-1]
+		return m.values[m.owner[g]-1]
 	}
 	return nil
 }
@@ -112,18 +130,8 @@ func (m *Machine) reachValue(addr, n uint64, kind accessKind) bool {
 	if !ok || addr+n > at+v.size {
 		return false
 	}
-	m.remember(v, at)
+	m.value, m.valueAt = v, at
 	return v.may[kind]
-}
-
-// remember makes the windows of values that of the value at an address.
-func (m *Machine) remember(v *values, at uint64) {
-	for kind, may := range v.may {
-		m.value[kind] = window{}
-		if may {
-			m.value[kind].set(uint32(at), uint32(at+v.size))
-		}
-	}
 }
 
 // locate returns the address of the value that an address lies in.

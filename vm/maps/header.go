@@ -5,7 +5,7 @@ package maps
 // loading a map reference gives, what a lookup in a map of maps gives, and what
 // helper functions take. Nothing in it changes while the map lives.
 const (
-	headerSize = 64
+	HeaderSize = 64
 
 	HeaderKind     = 0  // the map type
 	HeaderKeySize  = 4  // bytes

@@ -48,12 +48,16 @@ func NewSet(mem *arena.Arena, cpus int) (*Set, error) {
 	if cpus < 1 || cpus > MaxCPUs {
 		return nil, fmt.Errorf("maps: %d CPUs: must be 1 to %d", cpus, MaxCPUs)
 	}
-	headers, err := mem.Alloc(MaxMaps * headerSize)
+	headers, err := mem.Alloc(MaxMaps * HeaderSize)
 	if err != nil {
 		return nil, err
 	}
 	return &Set{mem: mem, cpus: cpus, headers: headers}, nil
 }
+
+// Headers returns the address of the header of the map with id 1; those of the
+// others follow, each [HeaderSize] bytes long.
+func (s *Set) Headers() uint32 { return s.headers }
 
 // CPUs is how many CPUs the maps have values for.
 func (s *Set) CPUs() int { return s.cpus }
@@ -70,10 +74,10 @@ func (s *Set) ByID(id uint32) *Map {
 // a program's map argument is such an address.
 func (s *Set) ByAddr(addr uint64) *Map {
 	d := addr - uint64(s.headers)
-	if d >= MaxMaps*headerSize || d%headerSize != 0 {
+	if d >= MaxMaps*HeaderSize || d%HeaderSize != 0 {
 		return nil
 	}
-	return s.ByID(uint32(d/headerSize) + 1)
+	return s.ByID(uint32(d/HeaderSize) + 1)
 }
 
 // ByName returns the first map with that name, or nil.
@@ -128,7 +132,7 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 		return nil, fmt.Errorf("%d maps are there already: %w", MaxMaps, ENOSPC)
 	}
 	m.id = uint32(len(s.maps)) + 1
-	m.addr = s.headers + (m.id-1)*headerSize
+	m.addr = s.headers + (m.id-1)*HeaderSize
 	if info.PerCPU {
 		m.step = uint32(round8(uint64(spec.ValueSize)))
 	}
