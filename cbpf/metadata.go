@@ -25,4 +25,13 @@ type Metadata struct {
 	HasLink       bool
 	LinkOffset    int32
 	NetworkOffset int32
+
+	// What only eBPF programs see, as fields of struct __sk_buff.
+	IngressIfIndex uint32    // interface that the packet came in by, 0 for one from this host
+	Priority       uint32    // for queueing (SO_PRIORITY)
+	TCIndex        uint16    // tc_index
+	CB             [5]uint32 // cb, what an earlier program has left
+	Timestamp      uint64    // tstamp, in nanoseconds
+	GSOSegments    uint16    // gso_segs: packets on the wire that this one stands for
+	GSOSize        uint16    // gso_size: bytes of payload in each
 }

@@ -25,12 +25,17 @@ var (
 	skbVLANProto      = offset(&abi.SKBuff, "vlan_proto")
 	skbIngressIfIndex = offset(&abi.SKBuff, "ingress_ifindex")
 	skbIfIndex        = offset(&abi.SKBuff, "ifindex")
+	skbPriority       = offset(&abi.SKBuff, "priority")
+	skbTCIndex        = offset(&abi.SKBuff, "tc_index")
+	skbCB             = offset(&abi.SKBuff, "cb")
 	skbHash           = offset(&abi.SKBuff, "hash")
 	skbData           = offset(&abi.SKBuff, "data")
 	skbDataEnd        = offset(&abi.SKBuff, "data_end")
 	skbDataMeta       = offset(&abi.SKBuff, "data_meta")
 	skbTstamp         = offset(&abi.SKBuff, "tstamp")
 	skbWireLen        = offset(&abi.SKBuff, "wire_len")
+	skbGSOSegments    = offset(&abi.SKBuff, "gso_segs")
+	skbGSOSize        = offset(&abi.SKBuff, "gso_size")
 	skbTstampType     = offset(&abi.SKBuff, "tstamp_type")
 
 	xdpData           = offset(&abi.XDPMD, "data")
@@ -79,10 +84,18 @@ func (m *Machine) fillContext() {
 		c.put(skbVLANTCI, uint32(meta.VLANTCI))
 		c.put(skbVLANProto, uint32(bits.ReverseBytes16(meta.VLANProto)))
 	}
-	c.put(skbIngressIfIndex, meta.IfIndex)
+	c.put(skbPriority, meta.Priority)
+	c.put(skbIngressIfIndex, meta.IngressIfIndex)
 	c.put(skbIfIndex, meta.IfIndex)
+	c.put(skbTCIndex, uint32(meta.TCIndex))
+	for i, v := range meta.CB {
+		c.put(skbCB+4*i, v)
+	}
 	c.put(skbHash, meta.RxHash)
+	binary.LittleEndian.PutUint64(c[skbTstamp:], meta.Timestamp)
 	c.put(skbWireLen, m.in.WireLen)
+	c.put(skbGSOSegments, uint32(meta.GSOSegments))
+	c.put(skbGSOSize, uint32(meta.GSOSize))
 }
 
 // pointContext sets the fields that follow the packet's bounds.

@@ -20,7 +20,7 @@ func TestContextFields(t *testing.T) {
 	p := engine.Packet{
 		Data: make([]byte, 60), WireLen: 1500,
 		Meta: cbpf.Metadata{
-			Protocol: 0x0800, PacketType: 3, HasDevice: true, IfIndex: 7, Mark: 0xdeadbeef, Queue: 5, RxHash: 0x12345678, CPU: 2,
+			Protocol: 0x0800, PacketType: 3, HasDevice: true, IfIndex: 7, IngressIfIndex: 6, Mark: 0xdeadbeef, Queue: 5, RxHash: 0x12345678, CPU: 2,
 			VLANPresent: true, VLANTCI: 0x6064, VLANProto: 0x8100,
 		},
 	}
@@ -39,7 +39,7 @@ func TestContextFields(t *testing.T) {
 		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 20)", 1},            // vlan_present
 		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 24)", 0x6064},       // vlan_tci
 		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 28)", 0x0081},       // vlan_proto, in network order
-		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 36)", 7},            // ingress_ifindex
+		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 36)", 6},            // ingress_ifindex
 		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 40)", 7},            // ifindex
 		{abi.SchedCLS, "r0 = *(u32 *)(r1 + 68)", 0x12345678},   // hash
 		{abi.SchedCLS, "call bpf_get_hash_recalc", 0x12345678}, //

@@ -50,6 +50,9 @@ type runRun struct {
 	program  string
 	progType string
 	vars     []string
+	sizes    []string
+	tails    []string
+	context  []string
 	maps     []string
 	dump     bool
 	trace    bool
@@ -64,6 +67,7 @@ type runRun struct {
 	json     bool
 
 	withMemory bool
+	inputs     []contextInput // of --ctx
 
 	before int         // packets in earlier batches, for the trace
 	line   object.Line // last one shown in the trace
@@ -73,9 +77,12 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
-	flags.StringVar(&r.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+" (default xdp)")
+	flags.StringVar(&r.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+", or the kernel's name of another, such as lwt_xmit (default xdp, with --mem raw_tracepoint)")
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
+	flags.StringArrayVar(&r.sizes, "map-size", nil, "set the max_entries of a map, which some objects leave to their loader: `NAME=N`; can be given several times")
+	flags.StringArrayVar(&r.tails, "tail", nil, "put a program of the object into a program array: `MAP[INDEX]=PROGRAM`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
+	flags.StringSliceVar(&r.context, "ctx", nil, "what all packets have in fields of the context, by its names in C: `FIELD=N,…`")
 	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")
 	flags.BoolVar(&r.trace, "trace", false, "print each instruction that is run, with the registers before it")
 	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
@@ -120,6 +127,9 @@ func (r *runRun) run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if r.inputs, err = contextInputs(p.typ, r.context); err != nil {
+		return err
+	}
 	options := vm.Options{
 		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
 		CPUs:   r.cpus,
@@ -130,7 +140,7 @@ func (r *runRun) run(args []string) error {
 	}
 	machine, err := vm.Load(p.collection, options)
 	if err != nil {
-		return statusError{exitUsage, p.explain(err)}
+		return statusError{exitUsage, p.sizeHint(p.explain(err))}
 	}
 	defer machine.Close()
 	if err := r.fillMaps(machine); err != nil {
@@ -168,7 +178,7 @@ func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
 	}
 	in := []engine.Packet{{Data: data, WireLen: uint32(len(data))}}
 	out := make([]engine.Result, 1)
-	if err := machine.Run(in, out); err != nil {
+	if err := (&arrival{machine, r, p.typ}).Run(in, out); err != nil {
 		return err
 	}
 	if out[0].Fault != nil {
@@ -209,24 +219,31 @@ func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
 	if err := report.open(r.output, r.verdicts, reader); err != nil {
 		return err
 	}
-	e := &onCPU{machine, r}
+	e := &arrival{machine, r, report.program.typ}
 	return inFile(r.input, replay.Run(reader, replay.Always(e), report.packet))
 }
 
-// onCPU is a machine whose packets arrive on one processor.
-type onCPU struct {
+// An arrival is a machine whose packets come in the way that the flags say:
+// on one processor, with fields of the context set.
+type arrival struct {
 	*vm.Machine
 	run *runRun
+	typ abi.ProgType
 }
 
-// Run sets the processor in each packet's metadata, and counts the packets for
-// the trace.
-func (e *onCPU) Run(in []engine.Packet, out []engine.Result) error {
+// Run adds to each packet's metadata what the flags say, and counts the packets
+// for the trace.
+func (a *arrival) Run(in []engine.Packet, out []engine.Result) error {
 	for i := range in {
-		in[i].Meta.CPU = e.run.cpu
+		in[i].Meta.CPU = a.run.cpu
+		for _, c := range a.run.inputs {
+			if err := vm.SetContext(&in[i].Meta, a.typ, c.field, c.value); err != nil {
+				return err
+			}
+		}
 	}
-	err := e.Machine.Run(in, out)
-	e.run.before += len(in)
+	err := a.Machine.Run(in, out)
+	a.run.before += len(in)
 	return err
 }
 

@@ -29,8 +29,8 @@ func (r *runRun) load(name string) (*loaded, error) {
 	if isELF(data) {
 		return r.loadObject(name, data)
 	}
-	if r.program != "" || len(r.vars) > 0 {
-		return nil, usagef("--prog and --var are for ELF objects")
+	if r.program != "" || len(r.vars)+len(r.sizes)+len(r.tails) > 0 {
+		return nil, usagef("--prog, --var, --map-size and --tail are for ELF objects, and %s is none", name)
 	}
 	insns, _, err := ebpf.ParseAny(data)
 	if err != nil {
@@ -51,34 +51,32 @@ func (r *runRun) plainType() (abi.ProgType, error) {
 	case r.progType == "":
 		return abi.XDP, nil
 	}
-	hook, err := abi.ParseHook(r.progType)
+	return r.givenType()
+}
+
+// givenType is the type that --type tells.
+func (r *runRun) givenType() (abi.ProgType, error) {
+	t, err := abi.ParseProgType(r.progType)
 	if err != nil {
-		return 0, usage(err)
+		return 0, usagef("--type: %w", err)
 	}
-	return hook.Type(), nil
+	return t, nil
 }
 
 func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 	otherwise := abi.ProgType(0)
 	if r.progType != "" {
-		hook, err := abi.ParseHook(r.progType)
-		if err != nil {
-			return nil, usage(err)
+		var err error
+		if otherwise, err = r.givenType(); err != nil {
+			return nil, err
 		}
-		otherwise = hook.Type()
 	}
 	obj, err := readObject(name, data, otherwise)
 	if err != nil {
 		return nil, err
 	}
-	for _, assignment := range r.vars {
-		variable, value, ok := strings.Cut(assignment, "=")
-		if !ok {
-			return nil, usagef("--var wants NAME=VALUE, not %q", assignment)
-		}
-		if err := obj.Set(variable, value); err != nil {
-			return nil, usage(err)
-		}
+	if err := r.changeObject(obj); err != nil {
+		return nil, err
 	}
 	p, err := chooseProgram(obj, r.program)
 	if err != nil {
@@ -91,20 +89,28 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 
 // chooseProgram finds the program by name; the only one needs none.
 func chooseProgram(obj *object.Object, name string) (*object.Program, error) {
-	var names []string
-	for i := range obj.Programs {
-		names = append(names, obj.Programs[i].Name)
-	}
 	switch p := obj.Program(name); {
 	case name == "" && len(obj.Programs) == 1:
 		return &obj.Programs[0], nil
 	case name == "":
-		return nil, usagef("the object has %d programs, choose one with --prog: %s", len(names), strings.Join(names, ", "))
+		return nil, usagef("the object has %d programs, choose one with --prog: %s", len(obj.Programs), programNames(obj))
 	case p == nil:
-		return nil, usagef("there is no program %q, there is %s", name, strings.Join(names, ", "))
+		return nil, noProgram(obj, name)
 	default:
 		return p, nil
 	}
+}
+
+func noProgram(obj *object.Object, name string) error {
+	return usagef("there is no program %q, there is %s", name, programNames(obj))
+}
+
+func programNames(obj *object.Object) string {
+	var names []string
+	for i := range obj.Programs {
+		names = append(names, obj.Programs[i].Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // lineAt returns the line of source of an instruction, nil where the object

@@ -18,7 +18,7 @@ func (r *runRun) fillMaps(machine *vm.Machine) error {
 		}
 		m := machine.Maps().ByName(name)
 		if m == nil {
-			return usagef("there is no map %q, there is %s", name, mapNames(machine))
+			return noMap(name, mapNames(machine))
 		}
 		data, err := r.readFile(file)
 		if err != nil {
@@ -31,15 +31,18 @@ func (r *runRun) fillMaps(machine *vm.Machine) error {
 	return nil
 }
 
-func mapNames(machine *vm.Machine) string {
-	var names []string
+func mapNames(machine *vm.Machine) (names []string) {
 	for _, m := range machine.Maps().All() {
 		names = append(names, m.Name())
 	}
-	if names == nil {
-		return "none"
+	return names
+}
+
+func noMap(name string, others []string) error {
+	if len(others) == 0 {
+		return usagef("there is no map %q, nor any other", name)
 	}
-	return strings.Join(names, ", ")
+	return usagef("there is no map %q, there is %s", name, strings.Join(others, ", "))
 }
 
 // mapJSON is the line that --dump-maps prints for a map. Elements is what

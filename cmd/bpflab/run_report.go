@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -74,7 +73,7 @@ func (r *runReport) packet(number int, p *capture.Packet, results []engine.Resul
 	if result.Fault != nil {
 		return r.fault(number, result.Fault)
 	}
-	name := r.verdictName(result.Return)
+	name := r.program.typ.VerdictName(result.Return)
 	r.counts[name]++
 	if r.verdicts != nil {
 		fmt.Fprintf(r.verdicts, "%d %s %d\n", number, name, len(result.Data))
@@ -98,16 +97,6 @@ func (r *runReport) fault(number int, fault error) error {
 		fmt.Fprintf(r.verdicts, "%d fault %v\n", number, err)
 	}
 	return nil
-}
-
-// verdictName names a return value as the hooks of the program's type do.
-func (r *runReport) verdictName(ret uint32) string {
-	for _, h := range abi.Hooks() {
-		if h.Type() == r.program.typ {
-			return h.VerdictName(ret)
-		}
-	}
-	return fmt.Sprint(ret)
 }
 
 // printable is text as it is, and any other data in hexadecimal.

@@ -113,3 +113,32 @@ func TestHooks(t *testing.T) {
 		t.Errorf("names of program types: %s", got)
 	}
 }
+
+func TestProgTypes(t *testing.T) {
+	for _, typ := range abi.ProgTypes() {
+		if got, err := abi.ParseProgType(typ.String()); err != nil || got != typ {
+			t.Errorf("ParseProgType(%q) = %v, %v", typ, got, err)
+		}
+		if abi.ContextOf(typ) == nil && !typ.HasByteContext() {
+			t.Errorf("%v has no context", typ)
+		}
+	}
+	if got, err := abi.ParseProgType("tc"); err != nil || got != abi.SchedCLS {
+		t.Errorf("tc is %v, %v", got, err)
+	}
+	if _, err := abi.ParseProgType("netfilter"); err == nil {
+		t.Error("ParseProgType accepts netfilter")
+	}
+	for _, tt := range []struct {
+		typ  abi.ProgType
+		ret  uint32
+		want string
+	}{
+		{abi.XDP, 3, "XDP_TX"}, {abi.SchedACT, 2, "TC_ACT_SHOT"}, {abi.LWTXmit, 128, "BPF_LWT_REROUTE"},
+		{abi.LWTIn, 5, "5"}, {abi.SocketFilter, 0, "0"}, {abi.FlowDissector, 2, "BPF_DROP"},
+	} {
+		if got := tt.typ.VerdictName(tt.ret); got != tt.want {
+			t.Errorf("%v %d is %s, want %s", tt.typ, tt.ret, got, tt.want)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package abi
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // A Hook is a place in the network stack where a filter can run.
@@ -74,14 +73,12 @@ func Hooks() []Hook { return []Hook{HookSocket, HookXDP, HookTC, HookCGroupSKB} 
 
 // ParseHook finds a hook by its name: socket, xdp, tc or cgroup_skb.
 func ParseHook(name string) (Hook, error) {
-	var names []string
 	for _, h := range Hooks() {
 		if h.String() == name {
 			return h, nil
 		}
-		names = append(names, h.String())
 	}
-	return 0, fmt.Errorf("unknown hook %q, want one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("unknown hook %q, want one of %s", name, nameList(Hooks()))
 }
 
 // Info returns the hook's row of the table.
@@ -101,13 +98,6 @@ func (h Hook) String() string {
 	return hooks[h].Name
 }
 
-// VerdictName returns the kernel's name for a return value at the hook, such
-// as "XDP_PASS", or the number where the hook has no names or not this one.
-func (h Hook) VerdictName(ret uint32) string {
-	for _, v := range hooks[h].Verdicts {
-		if v.Value == int32(ret) {
-			return v.Name
-		}
-	}
-	return fmt.Sprint(ret)
-}
+// VerdictName returns the kernel's name for a return value at the hook; see
+// [ProgType.VerdictName].
+func (h Hook) VerdictName(ret uint32) string { return h.Type().VerdictName(ret) }

@@ -45,7 +45,7 @@ func (p *Packet) Engine() engine.Packet {
 //     the tag's TPID and VLANPresent is false.
 //   - the interface index is the one in a LINUX_SLL2 header or in a modified
 //     pcap record; otherwise, in pcapng, Interface + 1, since Linux numbers its
-//     devices from 1.
+//     devices from 1. A packet that goes out has come in by none.
 //   - direction, queue and hash come from pcapng options. The queue is kept
 //     plus one, as the kernel keeps it, so that 0 means none.
 func (p *Packet) Metadata() cbpf.Metadata {
@@ -74,6 +74,9 @@ func (p *Packet) Metadata() cbpf.Metadata {
 	}
 	if p.ng {
 		p.blockMetadata(&m)
+	}
+	if m.PacketType != packetOutgoing {
+		m.IngressIfIndex = m.IfIndex
 	}
 	return m
 }

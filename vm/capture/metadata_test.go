@@ -32,7 +32,7 @@ func TestMetadata(t *testing.T) {
 	sll := cbpf.Metadata{HasLink: true, NetworkOffset: 16, HWType: 1}
 	sll2 := cbpf.Metadata{HasLink: true, NetworkOffset: 20, HWType: 1, HasDevice: true, IfIndex: 3}
 	sll2Net := sll2
-	sll2Net.IfIndex = 2
+	sll2Net.IfIndex, sll2Net.IngressIfIndex = 2, 2
 	loop := cbpf.Metadata{HasLink: true, NetworkOffset: 4}
 	for _, c := range []struct {
 		lt   cbpf.LinkType
@@ -91,7 +91,7 @@ func TestMetadataOfPcapNG(t *testing.T) {
 	if diff := cmp.Diff(second, all[1].Metadata()); diff != "" {
 		t.Errorf("packet 2 (-want +got):\n%s", diff)
 	}
-	if m := all[0].Metadata(); m.PacketType == 4 || m.Queue != 1 {
+	if m := all[0].Metadata(); m.PacketType == 4 || m.Queue != 1 || m.IngressIfIndex != 1 {
 		t.Errorf("packet 1: %+v", m)
 	}
 	if m := all[3].Metadata(); m.IfIndex != 3 || m.HasLink || m.NetworkOffset != 0 {

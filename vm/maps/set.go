@@ -125,7 +125,8 @@ func (s *Set) make(spec *abi.MapSpec) (*Map, error) {
 		m.spec.MaxEntries = uint32(s.cpus) // as libbpf does
 	}
 	if err := Check(&m.spec, s.cpus); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("key %d B, value %d B, max_entries %d, flags %#x: %w",
+			m.spec.KeySize, m.spec.ValueSize, m.spec.MaxEntries, m.spec.Flags, err)
 	}
 	m.spec.MaxEntries = entries(&m.spec, s.cpus)
 	if len(s.maps) == MaxMaps {
