@@ -75,6 +75,10 @@ func (m *Machine) fillContext() {
 		c.put(xdpRxQueueIndex, uint32(max(meta.Queue, 1)-1))
 		return
 	}
+	if m.entry.typ == abi.FlowDissector {
+		m.startFlowKeys()
+		return
+	}
 	c.put(skbPktType, uint32(meta.PacketType))
 	c.put(skbMark, meta.Mark)
 	c.put(skbQueueMapping, uint32(meta.Queue))

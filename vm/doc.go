@@ -74,6 +74,8 @@
 // machine does not have is an error when the program is loaded; users may give
 // it helpers of their own ([Helper]).
 //
+// The struct bpf_flow_keys that a flow dissector has filled is an event, too.
+//
 // A VLAN tag that a program pushes is kept beside the bytes, as in the kernel,
 // and stands in the bytes of the result.
 //
@@ -83,13 +85,12 @@
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// program.go, packet.go, context.go, context_input.go, op.go, decode.go,
-// interp.go, memory.go, values.go (maps), rare.go, atomic.go, frames.go,
-// legacy.go, call.go, callback.go; the helpers: helpers.go (their table),
-// helpers_map.go, adjust.go (XDP), skbuff.go, room.go, vlan.go, ecn.go,
+// program.go, packet.go, context.go, context_input.go, flowkeys.go, op.go,
+// decode.go, interp.go, memory.go, values.go (maps), rare.go, atomic.go,
+// frames.go, legacy.go, call.go, callback.go; the helpers: helpers.go (their
+// table), helpers_map.go, adjust.go (XDP), skbuff.go, room.go, vlan.go, ecn.go,
 // checksum.go, redirect.go, fib.go, tunnel.go, output.go, format.go, strto.go,
-// system.go; and fault.go. classic.go stands
-// apart.
+// system.go; and fault.go. classic.go stands apart.
 //
 // All arithmetic is that of a little-endian machine. Hosts of the other kind
 // are not supported: New says so.

@@ -190,7 +190,7 @@ func TestLoadErrors(t *testing.T) {
 		want string
 	}{
 		{"program type", 9, []ebpf.Instruction{ebpf.Return()}, "programs of type cgroup_sock are not supported"},
-		{"flow dissector", abi.FlowDissector, []ebpf.Instruction{ebpf.Return()}, "programs of type flow_dissector are not supported"},
+		{"netfilter", 32, []ebpf.Instruction{ebpf.Return()}, "programs of type netfilter are not supported"},
 		{"empty", abi.XDP, nil, "empty program"},
 		{"invalid", abi.XDP, []ebpf.Instruction{{Op: 0xff}}, "unknown opcode 0xff"},
 		{"no such helper", abi.XDP, []ebpf.Instruction{ebpf.CallTo(9999), ebpf.Return()}, "instruction 0 (byte offset 0): there is no helper function 9999"},

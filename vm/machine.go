@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm/arena"
 	"github.com/bpflab/bpflab/vm/engine"
 	"github.com/bpflab/bpflab/vm/maps"
@@ -96,6 +97,7 @@ type Machine struct {
 	note     func(key []byte, value uint32) bool
 	keys     uint32 // where keys for callbacks are put
 	keyRoom  uint64 // for the key of one frame
+	flowKeys uint32 // where flow dissectors put their result; 0 without one
 
 	// The state of a run.
 	reg       [16]uint64 // R0 to R10; 16, so that a masked index is in range
@@ -178,6 +180,9 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 	switch why {
 	case stopExit:
 		out.Redirect = m.redirected()
+		if m.entry.typ == abi.FlowDissector {
+			m.finishFlowKeys()
+		}
 	case stopBudget:
 		out.Return, out.R0, out.Fault = 0, 0, ErrBudget
 	case stopFault:

@@ -150,12 +150,16 @@ func (m *Machine) Maps() *maps.Set { return m.set }
 
 // add puts a program behind those that are there.
 func (m *Machine) add(to *program, p Program) error {
-	// A flow dissector's context has a pointer to flow keys and little else.
-	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() || p.Type == abi.FlowDissector {
+	if abi.ContextOf(p.Type) == nil && !p.Type.HasByteContext() {
 		return fmt.Errorf("programs of type %v are not supported", p.Type)
 	}
 	if err := ebpf.Validate(p.Insns); err != nil {
 		return err
+	}
+	if p.Type == abi.FlowDissector {
+		if err := m.allocateFlowKeys(); err != nil {
+			return err
+		}
 	}
 	start := len(m.prog)
 	m.prog = append(m.prog, p.Insns...)

@@ -10,7 +10,7 @@ import (
 // overlap, and cover the structure but for the three bytes of padding that
 // struct __sk_buff has behind tstamp_type.
 func TestContextsAreWhole(t *testing.T) {
-	for _, c := range []*abi.Context{&abi.SKBuff, &abi.XDPMD} {
+	for _, c := range []*abi.Context{&abi.SKBuff, &abi.XDPMD, &abi.BPFFlowKeys} {
 		end := 0
 		for _, f := range c.Fields {
 			if f.Offset != end && !(f.Name == "hwtstamp" && f.Offset == end+3) {
