@@ -65,7 +65,7 @@ func samples(t testing.TB) map[string][]byte {
 	for _, name := range programNames(t) {
 		files["../../testdata/programs/"+name+".o"] = nil
 	}
-	for _, name := range []string{"legacy", "iproute2", "tags", "variables", "externs", "core"} {
+	for _, name := range []string{"legacy", "iproute2", "indexed", "tags", "variables", "externs", "core"} {
 		files["testdata/"+name+".o"] = nil
 	}
 	for path := range files {
@@ -274,6 +274,7 @@ func TestDeepTypes(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	for _, data := range samples(f) {
 		f.Add(data)
+		f.Add(age(f, data, 0))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { checkRead(t, data) })
 }

@@ -47,6 +47,6 @@
 // object.go has the types, read.go the way through. programs.go, resolve.go and
 // core.go make the instructions, maps.go and tailcalls.go the maps; variables.go,
 // kconfig.go and values.go find and set variables. limits.go and
-// limits_content.go guard it all, with btf.go; adapt.go changes what the library
-// would refuse.
+// limits_content.go guard it all, with btf.go; adapt.go and adapt_old.go change
+// what the library would refuse.
 package object

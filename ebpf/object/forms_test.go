@@ -25,6 +25,7 @@ func TestForms(t *testing.T) {
 	}{
 		{"legacy", object.Options{DefaultType: abi.SchedCLS}},
 		{"iproute2", object.Options{}},
+		{"indexed", object.Options{}},
 		{"tags", object.Options{}},
 		{"variables", object.Options{}},
 		{"externs", object.Options{}},

@@ -48,6 +48,9 @@ func checkELF(data []byte) (*contents, error) {
 		return nil, err
 	}
 	c := &contents{sections: sections, data: data, order: order}
+	if err := c.modernize(); err != nil {
+		return nil, err
+	}
 	return c, c.check()
 }
 

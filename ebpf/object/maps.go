@@ -100,6 +100,10 @@ func key32(n uint32, order binary.ByteOrder) []byte {
 type iproute2Map struct {
 	iproute2Fields
 	name string
+	// indexed says that the structure is the one of the kernel's samples, with
+	// two fields or one behind the five: the number of the map that is like
+	// those in a map of maps, and a NUMA node.
+	indexed bool
 }
 
 type iproute2Fields struct {
@@ -120,6 +124,7 @@ func readIproute2(spec *cilium.MapSpec, order binary.ByteOrder) (*iproute2Map, e
 	if err != nil {
 		return nil, err
 	}
+	indexed := len(rest) <= 8
 	var fields [4]uint32
 	for i := range fields {
 		if len(rest) >= 4 {
@@ -129,11 +134,12 @@ func readIproute2(spec *cilium.MapSpec, order binary.ByteOrder) (*iproute2Map, e
 	if strings.Trim(string(rest), "\x00") != "" {
 		return nil, fmt.Errorf("%d unknown bytes at the end of its definition", len(rest))
 	}
-	return &iproute2Map{iproute2Fields: iproute2Fields{fields[0], fields[1], fields[2], fields[3]}}, nil
+	return &iproute2Map{iproute2Fields: iproute2Fields{fields[0], fields[1], fields[2], fields[3]}, indexed: indexed}, nil
 }
 
 // nestIproute2 gives maps of maps their inner maps: those with the ID that the
-// outer names, each at its own index.
+// outer names, each at its own index. In the form of the kernel's samples the
+// outer has the number of one that tells what they are like.
 func nestIproute2(maps []MapSpec, legacy []iproute2Map, order binary.ByteOrder) error {
 	byName := map[string]*MapSpec{}
 	for i := range maps {
@@ -143,6 +149,11 @@ func nestIproute2(maps []MapSpec, legacy []iproute2Map, order binary.ByteOrder) 
 		m := byName[outer.name]
 		kind := cilium.MapType(m.Kind)
 		if kind != cilium.ArrayOfMaps && kind != cilium.HashOfMaps {
+			continue
+		}
+		if n := uint64(outer.ID); outer.indexed && n < uint64(len(legacy)) && legacy[n].name != outer.name {
+			template := *byName[legacy[n].name]
+			m.Inner = &template
 			continue
 		}
 		for _, inner := range legacy {

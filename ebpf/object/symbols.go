@@ -80,6 +80,7 @@ func (s *symbols) readExterns(f *elf.File, all []elf.Symbol) error {
 // isLabel reports whether a symbol is a jump label that the compiler left
 // behind, such as "LBB0_3".
 func isLabel(sym elf.Symbol) bool {
-	return elf.ST_TYPE(sym.Info) == elf.STT_NOTYPE && elf.ST_BIND(sym.Info) == elf.STB_LOCAL &&
-		strings.HasPrefix(strings.TrimLeft(sym.Name, "."), "L")
+	return elf.ST_TYPE(sym.Info) == elf.STT_NOTYPE && elf.ST_BIND(sym.Info) == elf.STB_LOCAL && isLabelName(sym.Name)
 }
+
+func isLabelName(name string) bool { return strings.HasPrefix(strings.TrimLeft(name, "."), "L") }
