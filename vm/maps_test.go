@@ -9,7 +9,6 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm"
-	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // testMaps are the maps of the programs below, by index.
@@ -234,20 +233,6 @@ func TestMapFaults(t *testing.T) {
 		if res.Fault == nil || !strings.Contains(res.Fault.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.text, res.Fault, tt.want)
 		}
-	}
-}
-
-// TestMapsDoNotAllocate checks that a program's use of maps makes no garbage.
-func TestMapsDoNotAllocate(t *testing.T) {
-	m := load(t, on+call("map_update_elem", 0)+call("map_lookup_elem", 0)+"r1 = *(u32 *)(r0 + 4)\nr1 = 4\nr2 = subprog[f]\nr3 = 0\nr4 = 0\ncall bpf_loop\nexit\nf: r0 = 0\nexit")
-	in, out := []engine.Packet{packetOf(make([]byte, 64))}, make([]engine.Result, 1)
-	run := func() {
-		if err := m.Run(in, out); err != nil || out[0].Fault != nil {
-			t.Fatal(err, out[0].Fault)
-		}
-	}
-	if n := testing.AllocsPerRun(100, run); n > 0 {
-		t.Errorf("%v allocations a run", n)
 	}
 }
 

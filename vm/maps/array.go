@@ -98,12 +98,13 @@ func nextIndex(n uint32, key, next []byte) Errno {
 	return 0
 }
 
-func (a *array) each(visit func([]byte, uint32) bool) {
+func (a *array) each(offset uint32, visit func([]byte, uint32) bool) int {
 	var key [4]byte
-	for i := range a.spec.MaxEntries {
+	for i := range a.count {
 		put32(key[:], i)
-		if !visit(key[:], a.data+i*a.stride) {
-			return
+		if !visit(key[:], a.data+i*a.stride+offset) {
+			return int(i) + 1
 		}
 	}
+	return int(a.count)
 }

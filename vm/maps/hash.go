@@ -320,15 +320,17 @@ func (h *hash) next(key, next []byte) Errno {
 
 // each goes on from an element to the one that was next before the visit, as
 // the kernel does.
-func (h *hash) each(visit func([]byte, uint32) bool) {
+func (h *hash) each(offset uint32, visit func([]byte, uint32) bool) (visited int) {
 	for b := range uint64(h.mask) + 1 {
 		at := h.load(h.buckets + bucketLen*uint32(b))
 		for at != 0 && at&1 == 0 {
 			next := h.load(at + slotNext)
-			if !visit(h.bytes(at+slotKey, h.spec.KeySize), at+h.offset) {
-				return
+			visited++
+			if !visit(h.bytes(at+slotKey, h.spec.KeySize), at+h.offset+offset) {
+				return visited
 			}
 			at = next
 		}
 	}
+	return visited
 }

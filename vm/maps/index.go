@@ -30,13 +30,15 @@ func (x *index) slot(key []byte) uint32 {
 	return x.data + 8*i
 }
 
-// entry returns what is in a slot, 0 for a key beyond the end.
-func (x *index) entry(key []byte) uint64 {
-	slot := x.slot(key)
-	if slot == 0 {
+// entry returns what is in a slot, 0 for a key beyond the end; entryAt does
+// so for the key as a number.
+func (x *index) entry(key []byte) uint64 { return x.entryAt(get32(key)) }
+
+func (x *index) entryAt(i uint32) uint64 {
+	if i >= x.spec.MaxEntries {
 		return 0
 	}
-	return atomic.LoadUint64(x.pair(slot))
+	return atomic.LoadUint64(x.pair(x.data + 8*i))
 }
 
 // exchange sets a slot and returns what was there.
@@ -57,14 +59,19 @@ func (x *index) read(key, value []byte) Errno {
 }
 
 // each visits the slots that are not empty.
-func (x *index) each(visit func([]byte, uint32) bool) {
+func (x *index) each(_ uint32, visit func([]byte, uint32) bool) (visited int) {
 	var key [4]byte
 	for i := range x.spec.MaxEntries {
+		if x.entryAt(i) == 0 {
+			continue
+		}
 		put32(key[:], i)
-		if x.entry(key[:]) != 0 && !visit(key[:], x.data+8*i) {
-			return
+		visited++
+		if !visit(key[:], x.data+8*i) {
+			return visited
 		}
 	}
+	return visited
 }
 
 // remove is fd_array_map_delete_elem.

@@ -41,9 +41,10 @@ type kind interface {
 	// next sets next to the key behind key, or to the first key if key is
 	// nil or not there.
 	next(key, next []byte) Errno
-	// each calls visit for the elements until it says no. The element may
-	// be deleted meanwhile.
-	each(visit func(key []byte, value uint32) bool)
+	// each calls visit for the elements until it says no, with the address
+	// of the value plus offset, and counts the calls. The element may be
+	// deleted meanwhile.
+	each(offset uint32, visit func(key []byte, value uint32) bool) int
 }
 
 // userSpace stands for the CPU of an update that does not come from a program.

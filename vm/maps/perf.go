@@ -71,9 +71,7 @@ func (m *Map) PerfOutput(index uint64, cpu int, data, packet []byte) Errno {
 	if index >= uint64(m.spec.MaxEntries) {
 		return E2BIG
 	}
-	var key [4]byte
-	put32(key[:], uint32(index))
-	switch p.entry(key[:]) {
+	switch p.entryAt(uint32(index)) {
 	case 0:
 		return ENOENT
 	case uint64(cpu) + 1:

@@ -53,12 +53,7 @@ func (m *Map) Remove(key []byte) Errno { return m.kind.remove(key) }
 // address of its value, until visit returns false, and returns how many it
 // visited. In a hash map, visit may delete the element and others.
 func (m *Map) ForEach(cpu int, visit func(key []byte, value uint32) bool) (visited int) {
-	offset := uint32(cpu) * m.step
-	m.kind.each(func(key []byte, value uint32) bool {
-		visited++
-		return visit(key, value+offset)
-	})
-	return visited
+	return m.kind.each(uint32(cpu)*m.step, visit)
 }
 
 // Push is map_push_elem, for queues, stacks and bloom filters.

@@ -15,28 +15,33 @@ type Target struct {
 // Redirect returns the target for a key of a devmap, devmap_hash, cpumap or
 // xskmap, and whether there is one.
 func (m *Map) Redirect(key uint32) (t Target, ok bool) {
-	var k [4]byte
-	put32(k[:], key)
 	r, _ := m.kind.(redirector)
 	if r == nil {
 		return Target{}, false
 	}
-	return r.target(k[:])
+	return r.target(key)
 }
 
 type redirector interface {
-	target(key []byte) (Target, bool)
+	target(key uint32) (Target, bool)
 }
 
 // Targets calls visit for the targets in the map, for redirects to all of
 // them, in the order of the keys, or in a devmap_hash in that of iteration.
 func (m *Map) Targets(visit func(key uint32, t Target)) {
-	m.kind.each(func(key []byte, _ uint32) bool {
-		if t, ok := m.Redirect(get32(key)); ok {
-			visit(get32(key), t)
+	switch r := m.kind.(type) {
+	case devMapHash:
+		r.hash.each(0, func(key []byte, value uint32) bool {
+			visit(get32(key), r.targetAt(value))
+			return true
+		})
+	case redirector:
+		for i := range m.spec.MaxEntries {
+			if t, ok := r.target(i); ok {
+				visit(i, t)
+			}
 		}
-		return true
-	})
+	}
 }
 
 // A devMap has in each slot the interface and the id of a program, which is
@@ -82,8 +87,8 @@ func (d devMap) write(key, value []byte, flags uint64, _ int) Errno {
 
 func (d devMap) remove(key []byte) Errno { return d.clearSlot(key) }
 
-func (d devMap) target(key []byte) (Target, bool) {
-	e := d.entry(key)
+func (d devMap) target(key uint32) (Target, bool) {
+	e := d.entryAt(key)
 	return Target{uint32(e), uint32(e >> 32)}, e != 0
 }
 
@@ -152,12 +157,18 @@ func (d devMapHash) write(key, value []byte, flags uint64, from int) Errno {
 
 func (d devMapHash) take([]byte, []byte) Errno { return ENOTSUPP }
 
-func (d devMapHash) target(key []byte) (Target, bool) {
-	addr := d.find(key)
+func (d devMapHash) target(key uint32) (Target, bool) {
+	var k [4]byte
+	put32(k[:], key)
+	addr := d.hash.find(k[:])
 	if addr == 0 {
 		return Target{}, false
 	}
-	return Target{d.load(addr), d.load(addr + 4)}, true
+	return d.targetAt(addr), true
+}
+
+func (d devMapHash) targetAt(value uint32) Target {
+	return Target{d.load(value), d.load(value + 4)}
 }
 
 // A cpuMap has in each slot the length of the CPU's queue and the id of a
@@ -200,9 +211,9 @@ func (c cpuMap) write(key, value []byte, flags uint64, _ int) Errno {
 
 func (c cpuMap) remove(key []byte) Errno { return c.clearSlot(key) }
 
-func (c cpuMap) target(key []byte) (Target, bool) {
-	e := c.entry(key)
-	return Target{get32(key), uint32(e >> 32)}, e != 0
+func (c cpuMap) target(key uint32) (Target, bool) {
+	e := c.entryAt(key)
+	return Target{key, uint32(e >> 32)}, e != 0
 }
 
 // An xskMap has in each slot the number of a socket. User space cannot read it.
@@ -249,7 +260,7 @@ func (x xskMap) write(key, value []byte, flags uint64, _ int) Errno {
 
 func (x xskMap) remove(key []byte) Errno { return x.clearSlot(key) }
 
-func (x xskMap) target(key []byte) (Target, bool) {
-	e := x.entry(key)
+func (x xskMap) target(key uint32) (Target, bool) {
+	e := x.entryAt(key)
 	return Target{ID: uint32(e)}, e != 0
 }

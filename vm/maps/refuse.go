@@ -7,11 +7,11 @@ type refusal struct {
 	with Errno
 }
 
-func (r refusal) layout() layout                          { return layout{} }
-func (r refusal) find([]byte) uint32                      { return 0 }
-func (r refusal) read([]byte, []byte) Errno               { return r.with }
-func (r refusal) write([]byte, []byte, uint64, int) Errno { return r.with }
-func (r refusal) remove([]byte) Errno                     { return r.with }
-func (r refusal) take([]byte, []byte) Errno               { return ENOTSUPP }
-func (r refusal) next([]byte, []byte) Errno               { return r.with }
-func (r refusal) each(func([]byte, uint32) bool)          {}
+func (r refusal) layout() layout                             { return layout{} }
+func (r refusal) find([]byte) uint32                         { return 0 }
+func (r refusal) read([]byte, []byte) Errno                  { return r.with }
+func (r refusal) write([]byte, []byte, uint64, int) Errno    { return r.with }
+func (r refusal) remove([]byte) Errno                        { return r.with }
+func (r refusal) take([]byte, []byte) Errno                  { return ENOTSUPP }
+func (r refusal) next([]byte, []byte) Errno                  { return r.with }
+func (r refusal) each(uint32, func([]byte, uint32) bool) int { return 0 }
