@@ -1,0 +1,101 @@
+package num
+
+import "math/bits"
+
+// and: no result is above either operand, and x&y = x+y-(x|y) is at least
+// x+y less the largest number. A row of ones rounds and cuts off.
+func and[U Word](x, y view[U]) view[U] {
+	least := U(0)
+	if a, b := x.umin(), y.umin(); a > ones[U]()-b {
+		least = (a + b + 1) & ones[U]()
+	}
+	v := view[U]{x.Bits.and(y.Bits), between(least, min(x.umax(), y.umax()))}
+	v = v.also(signedRoom(x, y))
+	switch {
+	case y.isConst() && oneRow(y.Bits.Value):
+		v = v.also(x.Span.mask(y.Bits.Value))
+	case x.isConst() && oneRow(x.Bits.Value):
+		v = v.also(y.Span.mask(x.Bits.Value))
+	}
+	return v
+}
+
+func oneRow[U Word](m U) bool {
+	m >>= trailing(m)
+	return m != 0 && m&(m+1) == 0
+}
+
+// signedRoom: if both operands are numbers from -2^n to 2^n-1, so is what
+// and, or and xor make of them.
+func signedRoom[U Word](x, y view[U]) Arc[U] {
+	n := max(signedLength(x.smin()), signedLength(x.smax()), signedLength(y.smin()), signedLength(y.smax()))
+	return arc(-(U(1) << n), below[U](n+1))
+}
+
+// signedLength is the number of bits that x needs beside its sign.
+func signedLength[U Word](x U) uint {
+	s := signed(x)
+	return uint(bits.Len64(uint64(s ^ s>>63)))
+}
+
+// or adds where the operands share no bit; else it is and, of what is not.
+func or[U Word](x, y view[U]) view[U] {
+	b := x.Bits.or(y.Bits)
+	if x.possible()&y.possible() == 0 {
+		return view[U]{b, x.Span.add(y.Span)}
+	}
+	return view[U]{b, and(x.not(), y.not()).Span.not()}
+}
+
+func (v view[U]) not() view[U] { return view[U]{v.Bits.not(), v.Span.not()} }
+
+// xor with all ones is not; with the sign bit it is add, as is xor of operands
+// that share no bit.
+func xor[U Word](x, y view[U]) view[U] {
+	v := view[U]{x.Bits.xor(y.Bits), signedRoom(x, y)}
+	switch {
+	case x.possible()&y.possible() == 0, y.is(signBit[U]()), x.is(signBit[U]()):
+		return v.also(x.Span.add(y.Span))
+	case y.is(ones[U]()):
+		return v.also(x.Span.not())
+	case x.is(ones[U]()):
+		return v.also(y.Span.not())
+	}
+	return v
+}
+
+func (v view[U]) is(x U) bool { return v.isConst() && v.Bits.Value == x }
+
+// shift joins the results for all distances that y may have.
+func shift[U Word](op Op, x, y view[U]) view[U] {
+	if y.isConst() {
+		return shiftBy(op, x, uint(y.Bits.Value&shiftMask[U]()))
+	}
+	by := and(y, known(shiftMask[U]()))
+	var v view[U]
+	none := true
+	for k := by.umin(); k <= by.umax(); k++ {
+		if !by.Bits.contains(k) {
+			continue
+		}
+		w := shiftBy(op, x, uint(k))
+		if !none {
+			w = w.join(v)
+		}
+		if v, none = w, false; v.Bits.isUnknown() && v.Span.isFull() {
+			break
+		}
+	}
+	return v
+}
+
+func shiftBy[U Word](op Op, x view[U], k uint) view[U] {
+	switch op {
+	case Lsh:
+		return view[U]{x.Bits.lsh(k), x.Span.lsh(k)}
+	case Rsh:
+		return view[U]{x.Bits.rsh(k), between(x.umin()>>k, x.umax()>>k)}
+	}
+	lo, hi := unsigned[U](signed(x.smin())>>k), unsigned[U](signed(x.smax())>>k)
+	return view[U]{x.Bits.arsh(k), between(lo, hi)}
+}
