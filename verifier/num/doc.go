@@ -30,12 +30,12 @@
 // form for comparisons and offsets. The numbers of a word lie on a circle, the
 // largest being followed by 0, and an arc may be anywhere on it:
 //
-//	            0
-//	     -1     |     1          3..6        Base 3, Size 3
-//	  -2        |        2       -2..2       Base -2, Size 4
-//	 -3         |         3      passes 0
-//	            |         4
-//	   ...  max | min ...        the sign's border
+//	           0
+//	    -1     |     1          3..6        Base 3, Size 3
+//	 -2        |        2       -2..2       Base -2, Size 4
+//	-3         |         3      passes 0
+//	           |         4
+//	  ...  max | min ...        the sign's border
 //
 // Adding a constant turns an arc, adding two of them adds their sizes, and
 // neither has to care whether a sum overflows. There is no signed and unsigned
