@@ -103,7 +103,7 @@ func mapOrder(specs []object.MapSpec) []int {
 func mapSpec(s *object.MapSpec) abi.MapSpec {
 	out := abi.MapSpec{
 		Name: s.Name, Kind: abi.MapKind(s.Kind), KeySize: s.KeySize, ValueSize: s.ValueSize,
-		MaxEntries: s.MaxEntries, Flags: s.Flags, Extra: s.Extra, Frozen: s.Frozen,
+		MaxEntries: s.MaxEntries, Flags: s.Flags, Extra: s.Extra, Frozen: s.Frozen, SpinLock: s.SpinLock,
 	}
 	if s.Inner != nil {
 		inner := mapSpec(s.Inner)

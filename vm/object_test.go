@@ -74,3 +74,28 @@ func TestProgramError(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestObjectLock runs a program that takes the spin lock which its object's
+// types show.
+func TestObjectLock(t *testing.T) {
+	data, err := os.ReadFile("../ebpf/object/testdata/lock.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, err := object.Read(bytes.NewReader(data), object.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := loadMachine(t, obj, 1, "count")
+	out := make([]engine.Result, 1)
+	if err := m.Run([]engine.Packet{{Data: make([]byte, 64), WireLen: 64}}, out); err != nil || out[0].Fault != nil {
+		t.Fatal(err, out[0].Fault)
+	}
+	value := make([]byte, 16)
+	if err := m.Maps().ByName("flows").Lookup([]byte{1, 0, 0, 0}, value); err != nil {
+		t.Fatal(err)
+	}
+	if want := []byte{0: 1, 12: 64, 15: 0}; !bytes.Equal(value, want) {
+		t.Errorf("value % x, want % x", value, want)
+	}
+}

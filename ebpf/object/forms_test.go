@@ -26,6 +26,7 @@ func TestForms(t *testing.T) {
 		{"legacy", object.Options{DefaultType: abi.SchedCLS}},
 		{"iproute2", object.Options{}},
 		{"indexed", object.Options{}},
+		{"lock", object.Options{}},
 		{"tags", object.Options{}},
 		{"variables", object.Options{}},
 		{"externs", object.Options{}},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	cilium "github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 )
 
 // convertMaps converts the maps in the order of the file: those of the
@@ -48,6 +49,9 @@ func convertMap(name string, spec *cilium.MapSpec, order binary.ByteOrder) (MapS
 	if spec.Type == cilium.PerfEventArray { // BTF maps leave the only possible sizes out
 		m.KeySize, m.ValueSize = 4, 4
 	}
+	if lock, ok := spinLock(spec.Value); ok {
+		m.SpinLock = &lock
+	}
 	if spec.InnerMap != nil {
 		inner, err := convertMap(spec.InnerMap.Name, spec.InnerMap, order)
 		if err != nil {
@@ -63,6 +67,24 @@ func convertMap(name string, spec *cilium.MapSpec, order binary.ByteOrder) (MapS
 		m.Contents = append(m.Contents, e)
 	}
 	return m, nil
+}
+
+// spinLock returns the offset of the spin lock in values of a type. The kernel
+// knows it by the name of its type, too (btf_find_struct_field).
+func spinLock(value btf.Type) (offset uint32, ok bool) {
+	if value == nil {
+		return 0, false
+	}
+	s, _ := btf.UnderlyingType(value).(*btf.Struct)
+	if s == nil {
+		return 0, false
+	}
+	for _, m := range s.Members {
+		if t, _ := btf.UnderlyingType(m.Type).(*btf.Struct); t != nil && t.Name == "bpf_spin_lock" {
+			return m.Offset.Bytes(), true
+		}
+	}
+	return 0, false
 }
 
 // convertEntry converts an initial element. The library has indices as keys,
@@ -165,7 +187,10 @@ func nestIproute2(maps []MapSpec, legacy []iproute2Map, order binary.ByteOrder) 
 				template.Contents = nil
 				m.Inner = &template
 			}
-			m.Contents = append(m.Contents, Entry{Key: key32(inner.InnerIdx, order), Map: inner.name})
+			// iproute2 hands the kernel the address of the number, of which it
+			// reads a key.
+			key := key32(inner.InnerIdx, order)[:min(m.KeySize, 4)]
+			m.Contents = append(m.Contents, Entry{Key: key, Map: inner.name})
 		}
 		if m.Inner == nil {
 			return fmt.Errorf("map %q: no map has the id %d of its inner maps", outer.name, outer.InnerID)

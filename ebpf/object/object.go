@@ -149,6 +149,7 @@ type MapSpec struct {
 	Frozen     bool     // constants, which user space cannot change once loaded
 	Section    string   // of the file
 	Tags       []string // of the declaration (btf_decl_tag)
+	SpinLock   *uint32  // offset of the struct bpf_spin_lock in the value, nil if there is none
 
 	Inner    *MapSpec // what the maps in a map of maps are like; nil for other kinds
 	Contents []Entry  // initial elements

@@ -58,6 +58,9 @@ func describe(o *object.Object) string {
 func describeMap(b *strings.Builder, indent string, m *object.MapSpec) {
 	fmt.Fprintf(b, "%s (%s): kind %d, key %d, value %d, entries %d, flags %d, extra %d, pinning %d, frozen %v %q\n",
 		m.Name, m.Section, m.Kind, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags, m.Extra, m.Pinning, m.Frozen, m.Tags)
+	if m.SpinLock != nil {
+		fmt.Fprintf(b, "%s    spin lock at +%d\n", indent, *m.SpinLock)
+	}
 	for _, e := range m.Contents {
 		fmt.Fprintf(b, "%s    % x = % x%s%s\n", indent, e.Key, e.Value, e.Program, e.Map)
 	}

@@ -21,6 +21,10 @@ struct bpf_elf_map SEC("maps") outer = {
 	.inner_id = 42, .pinning = 2,
 };
 
+struct bpf_elf_map SEC("maps") by_port = {
+	.type = HASH_OF_MAPS, .size_key = 2, .size_value = 4, .max_elem = 2, .inner_id = 42,
+};
+
 SEC("classifier")
 int entry(struct __sk_buff *skb)
 {
@@ -29,6 +33,7 @@ int entry(struct __sk_buff *skb)
 	void *m = map_lookup(&outer, &one);
 	if (m && (n = map_lookup(m, &one)))
 		++*n;
+	map_lookup(&by_port, &(u16){80});
 	tail_call(skb, &calls, 7);
 	return TC_ACT_SHOT;
 }
