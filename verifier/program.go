@@ -30,6 +30,10 @@ type Program struct {
 	// programs may return 2 and 3, too.
 	Egress bool
 
+	// ContextSize is the size in bytes of a context that is bytes
+	// ([abi.ProgType.HasByteContext]).
+	ContextSize int
+
 	// Source tells where an instruction comes from, for reports. It may be nil.
 	Source func(slot int) Source
 }

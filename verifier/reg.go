@@ -84,3 +84,12 @@ func (r *reg) offset() (int64, bool) {
 	v, ok := r.num.IsConst()
 	return int64(v), ok
 }
+
+var kindNames = [endOfKinds]string{
+	unset: "not set", scalar: "a number", contextPtr: "the context", mapPtr: "a map", mapValue: "a pointer into a map's value",
+	mapKey: "a pointer into a map's key", stackPtr: "a pointer to the stack", packetPtr: "a pointer into the packet",
+	metaPtr: "a pointer to the packet's metadata", packetEnd: "the end of the packet", recordPtr: "a pointer into a ring buffer's record",
+	socketPtr: "a socket", flowKeysPtr: "the flow keys", funcPtr: "a function",
+}
+
+func (k kind) String() string { return kindNames[k] }

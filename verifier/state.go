@@ -1,5 +1,7 @@
 package verifier
 
+import "github.com/bpflab/bpflab/verifier/num"
+
 // A slot is eight bytes of a stack frame, aligned. A register stored to it can
 // be found there again; of other bytes is known whether they have been
 // written, and whether they are 0.
@@ -40,8 +42,6 @@ type state struct {
 	frames []*frame // the last one is that of the function being run
 	refs   []reference
 	lock   lock
-	packet uint16 // bytes from data on that are in the packet
-	meta   uint16 // bytes from data_meta on that are before data
 	nextID uint32 // the next free id of registers
 	waits  uint32 // how often may_goto was passed on this path
 }
@@ -74,4 +74,62 @@ func (s *state) each(f func(*reg)) {
 			}
 		}
 	}
+}
+
+// newState returns a state without frames.
+func (v *verifier) newState() *state {
+	if n := len(v.spare); n > 0 {
+		s := v.spare[n-1]
+		v.spare = v.spare[:n-1]
+		return s
+	}
+	return new(state)
+}
+
+// newFrame adds a frame to a state: no register is set but R10.
+func (v *verifier) newFrame(s *state, fn, call int) *frame {
+	f := s.grow()
+	stack := f.stack[:0]
+	*f = frame{fn: int32(fn), call: int32(call), stack: stack}
+	f.regs[10] = reg{kind: stackPtr, num: num.Const(0), frame: uint8(len(s.frames) - 1)}
+	return f
+}
+
+// grow adds a frame with any content, one of those that the state had before
+// if there is one.
+func (s *state) grow() *frame {
+	if n := len(s.frames); n < cap(s.frames) {
+		s.frames = s.frames[:n+1]
+		if s.frames[n] != nil {
+			return s.frames[n]
+		}
+	} else {
+		s.frames = append(s.frames, nil)
+	}
+	f := new(frame)
+	s.frames[len(s.frames)-1] = f
+	return f
+}
+
+// clone returns a copy of a state.
+func (v *verifier) clone(s *state) *state {
+	c := v.newState()
+	frames, refs := c.frames, c.refs
+	*c = *s
+	c.refs = append(refs[:0], s.refs...)
+	c.frames = frames[:0]
+	for _, f := range s.frames {
+		g := c.grow()
+		stack := g.stack
+		*g = *f
+		g.stack = append(stack[:0], f.stack...)
+	}
+	return c
+}
+
+// release says that nobody uses the state any more.
+func (v *verifier) release(s *state) {
+	s.frames, s.refs, s.lock = s.frames[:0], s.refs[:0], lock{}
+	s.nextID, s.waits = 0, 0
+	v.spare = append(v.spare, s)
 }

@@ -1,9 +1,16 @@
 package verifier
 
+import (
+	"errors"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
 // Options say how to verify. The zero value is good.
 type Options struct {
-	// Steps is how many instructions may be looked at, over all paths; 0
-	// stands for [DefaultSteps], the kernel's limit.
+	// Steps is how many instructions one search may look at, over all
+	// paths; 0 stands for [DefaultSteps], the kernel's limit.
 	Steps int
 
 	// Strict refuses what the kernel allows programs of privileged users
@@ -25,4 +32,122 @@ type Stats struct {
 	States   int `json:"states"`   // checkpoints kept at the end
 	Peak     int `json:"peak"`     // and at most
 	Searches int `json:"searches"` // 1, or more if the first ones lacked precision
+}
+
+func (s *Stats) add(t Stats) {
+	s.Steps += t.Steps
+	s.States = t.States
+	s.Peak = max(s.Peak, t.Peak)
+	s.Searches += t.Searches
+}
+
+// Limits on what is looked at, to bound memory. The kernel's are a million
+// instructions, 64 maps, 256 functions.
+const (
+	maxInstructions = 1 << 20
+	maxMaps         = 1 << 12
+)
+
+// Verify proves that a program is safe to run, or finds the reason why that
+// cannot be proved. One of the two results is nil.
+func Verify(p *Program, o Options) (*Proof, *Report) {
+	if o.Steps <= 0 {
+		o.Steps = DefaultSteps
+	}
+	t := &task{p: p, o: o}
+	if f := t.prepare(); f != nil {
+		return nil, t.report(f)
+	}
+	f := t.search()
+	if f == nil {
+		f = t.checkDepth()
+	}
+	if f != nil {
+		return nil, t.report(f)
+	}
+	return t.proof(), nil
+}
+
+// A task is one call of Verify.
+type task struct {
+	p     *Program
+	o     Options
+	a     *analysis
+	last  *verifier // the search that counts
+	stats Stats
+}
+
+// prepare does what does not need paths.
+func (t *task) prepare() *failure {
+	if len(t.p.Insns) > maxInstructions || len(t.p.Maps) > maxMaps {
+		return &failure{code: TooLarge, reg: -1, msg: "the program has " + itoa(int32(len(t.p.Insns))) + " instructions and " + itoa(int32(len(t.p.Maps))) + " maps"}
+	}
+	if err := ebpf.Validate(t.p.Insns); err != nil {
+		f := &failure{code: Malformed, reg: -1, msg: err.Error()}
+		var at *ebpf.Error
+		if errors.As(err, &at) {
+			f.pc, f.msg = at.Index, at.Msg
+		}
+		return f
+	}
+	if abi.ContextOf(t.p.Type) == nil && !t.p.Type.HasByteContext() {
+		return &failure{code: Malformed, reg: -1, msg: "programs of type " + t.p.Type.String() + " are not known here"}
+	}
+	var f *failure
+	t.a, f = analyse(t.p)
+	return f
+}
+
+// refinements is how often a search that failed for want of precision is
+// repeated with more branches that matter, before everything does.
+const refinements = 6
+
+// search looks for a failure, at first with as little precision as may be
+// enough. A search that lost precision and fails has learned which branches
+// matter: those on the way to the failure. What a search proves is proved; a
+// failure counts only if nothing that is alive was given up.
+func (t *task) search() *failure {
+	branches := t.a.loopBranches()
+	for range refinements {
+		v := newVerifier(t.p, t.a, t.o, t.a.relevant(t.p, branches))
+		v.left = t.o.Steps / 4
+		f := v.search()
+		t.stats.add(v.stats)
+		t.last = v
+		if f == nil || v.exact {
+			return f
+		}
+		if !learn(branches, v.trail) {
+			break
+		}
+	}
+	v := newVerifier(t.p, t.a, t.o, nil)
+	f := v.search()
+	t.stats.add(v.stats)
+	t.last = v
+	return f
+}
+
+// learn adds the branches of a path to those that matter, and reports whether
+// there was a new one.
+func learn(branches []bool, trail []int32) bool {
+	learned := false
+	for _, pc := range trail {
+		if !branches[pc] {
+			branches[pc], learned = true, true
+		}
+	}
+	return learned
+}
+
+// returns is the range of what the program may return, ok if there is one
+// (check_return_code).
+func (v *verifier) returns() (lo, hi int64, ok bool) {
+	if v.p.Type != abi.CGroupSKB {
+		return 0, 0, false
+	}
+	if v.p.Egress {
+		return 0, 3, true
+	}
+	return 0, 1, true
 }

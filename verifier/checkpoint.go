@@ -1,0 +1,223 @@
+package verifier
+
+// Paths through a program are many; what keeps a search short is to see that
+// a path arrives where one has been before. At the start of every instruction
+// that can be reached in several ways a copy of the state is kept, a
+// checkpoint. A path whose state is covered by a checkpoint, that is, of which
+// less or the same could happen, need not be followed: all that could go wrong
+// on it has been looked for.
+//
+// States are made to look alike first. What nobody will read any more is
+// dropped, numbers that reach no address, size or decision that matters are
+// widened to any number, and ids are given anew in the order in which they
+// occur. That is sound without further ado, because the path is then followed
+// with what is left: what was explored is what is claimed. (The kernel keeps
+// exact states and finds out afterwards which parts of them did not matter,
+// with mark_chain_precision.)
+
+// A checkpoint is a state in which a path went through the start of an
+// instruction.
+type checkpoint struct {
+	state  *state
+	parent *checkpoint // the one before on the same path
+	open   int32       // paths from here that have not ended: pending ones and the one being followed
+	hits   int32       // paths that it covered
+	misses int32       // paths that it did not
+}
+
+// arrive compares the state of the path with the checkpoints of the
+// instruction, and makes it one if none covers it.
+//
+// A checkpoint with open paths is one of the path itself, by the order of the
+// search. To be covered by it means to be in a loop, which proves nothing
+// about ending: where something else does (may_goto, the helper that makes
+// the rounds of a callback) the path is covered, otherwise it goes on until
+// the loop ends, or until it comes to the very same state.
+func (v *verifier) arrive() (covered bool, _ *failure) {
+	v.simplify(v.state)
+	points := v.points[v.pc]
+	for i := 0; i < len(points); i++ {
+		c := points[i]
+		if v.covers(c.state, v.state) {
+			if c.open == 0 || v.advances(c.state, v.state) {
+				c.hits++
+				if i > 0 {
+					points[i-1], points[i] = c, points[i-1]
+				}
+				return true, nil
+			}
+			if v.covers(v.state, c.state) {
+				return false, v.fail(InfiniteLoop, -1, "the loop comes back to the same state: it may never end")
+			}
+			continue
+		}
+		c.misses++
+		if c.misses > 3*c.hits+8 && len(points) > 16 {
+			points = append(points[:i], points[i+1:]...)
+			v.forget(c)
+			i--
+		}
+	}
+	if v.state.rounds() > patience {
+		v.widenRounds(points)
+	}
+	v.points[v.pc] = append(points, v.keep())
+	return false, nil
+}
+
+// keep makes a checkpoint of the path's state.
+func (v *verifier) keep() *checkpoint {
+	c := &checkpoint{state: v.clone(v.state), parent: v.at, open: 1}
+	v.at = c
+	v.stats.States++
+	v.stats.Peak = max(v.stats.Peak, v.stats.States)
+	return c
+}
+
+// forget gives up the state of a checkpoint, which is no more in v.points.
+func (v *verifier) forget(c *checkpoint) {
+	v.release(c.state)
+	c.state = nil
+	v.stats.States--
+}
+
+// close notes that a path from the checkpoint has ended, and those checkpoints
+// before it from which there is none left.
+func (v *verifier) close(c *checkpoint) {
+	for ; c != nil; c = c.parent {
+		c.open--
+		if c.open > 0 {
+			return
+		}
+	}
+}
+
+// simplify drops from a state what will not be read again, widens what does
+// not matter, and renumbers the ids.
+func (v *verifier) simplify(s *state) {
+	last := len(s.frames) - 1
+	for i, f := range s.frames {
+		if i == last {
+			v.simplifyTop(f)
+		} else {
+			v.simplifyCaller(f, int(s.frames[i+1].call))
+		}
+	}
+	v.ids.renumber(s)
+}
+
+func (v *verifier) simplifyTop(f *frame) {
+	regs, slots := v.a.liveRegs[v.pc], v.a.liveSlots[v.pc]
+	keepRegs, keepSlots := regs, slots
+	if v.relevant != nil {
+		keepRegs, keepSlots = v.relevant.regs[v.pc], v.relevant.slots[v.pc]
+	}
+	f.simplify(regs, slots, keepRegs, keepSlots)
+}
+
+// simplifyCaller does so for a function that has called at slot call. What the
+// callee can reach by pointers into the frame stays as it is.
+func (v *verifier) simplifyCaller(f *frame, call int) {
+	const saved = 1<<6 | 1<<7 | 1<<8 | 1<<9
+	after := call + 1
+	regs, slots := v.a.liveRegs[after]&saved, v.a.liveSlots[after]
+	keepRegs, keepSlots := regs, slots
+	if v.relevant != nil {
+		keepRegs, keepSlots = v.relevant.regs[after], v.relevant.slots[after]
+	}
+	if during := v.a.duringCall(call); during != slots {
+		slots, keepSlots = during, keepSlots|during
+	}
+	f.simplify(regs, slots, keepRegs, keepSlots)
+}
+
+// simplify drops the registers and stack slots that are not in the first two
+// sets, and widens the numbers that are not in the others.
+func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) {
+	for i := range f.regs[:10] {
+		r := &f.regs[i]
+		if regs>>i&1 == 0 {
+			*r = reg{}
+		} else if keepRegs>>i&1 == 0 && r.kind == scalar {
+			*r = anyNumber()
+		}
+	}
+	for i := range f.stack {
+		s := &f.stack[i]
+		switch {
+		case slots>>i&1 == 0:
+			*s = slot{}
+		case keepSlots>>i&1 == 0 && (s.spill == 0 || s.reg.kind == scalar):
+			*s = slot{init: s.init}
+		}
+	}
+	n := len(f.stack)
+	for n > 0 && f.stack[n-1] == (slot{}) {
+		n--
+	}
+	f.stack = f.stack[:n]
+}
+
+// patience is how many rounds of a callback, or passes of may_goto, are
+// followed with exact numbers before what changes from round to round is
+// given up.
+const patience = 4
+
+// rounds returns how often the path has gone through a loop whose end does not
+// depend on the program.
+func (s *state) rounds() uint32 {
+	n := s.waits
+	for _, f := range s.frames {
+		n = max(n, uint32(f.loop.rounds))
+	}
+	return n
+}
+
+// advances reports whether the path has gone, since the checkpoint, through a
+// round of a loop that ends without the program's doing.
+func (v *verifier) advances(old, cur *state) bool {
+	if cur.waits > old.waits {
+		return true
+	}
+	for i, f := range cur.frames {
+		if f.loop.helper != 0 && f.loop.rounds > old.frames[i].loop.rounds {
+			return true
+		}
+	}
+	return false
+}
+
+// widenRounds gives up the numbers that differ from those of the last
+// checkpoint of the same instruction on the path.
+func (v *verifier) widenRounds(points []*checkpoint) {
+	for i := len(points) - 1; i >= 0; i-- {
+		old := points[i]
+		if old.open > 0 && v.sameFrames(old.state, v.state) {
+			v.state.widen(old.state)
+			v.ids.renumber(v.state)
+			return
+		}
+	}
+}
+
+func (s *state) widen(old *state) {
+	for i, f := range s.frames {
+		g := old.frames[i]
+		for j := range f.regs {
+			widenReg(&f.regs[j], &g.regs[j])
+		}
+		for j := range min(len(f.stack), len(g.stack)) {
+			a, b := &f.stack[j], &g.stack[j]
+			if a.spill != 0 && a.spill == b.spill {
+				widenReg(&a.reg, &b.reg)
+			}
+			a.zero &= b.zero
+		}
+	}
+}
+
+func widenReg(r, old *reg) {
+	if r.kind == scalar && old.kind == scalar && r.num != old.num {
+		*r = anyNumber()
+	}
+}
