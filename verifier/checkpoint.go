@@ -112,7 +112,9 @@ func (v *verifier) simplifyTop(f *frame) {
 	if v.relevant != nil {
 		keepRegs, keepSlots = v.relevant.regs[v.pc], v.relevant.slots[v.pc]
 	}
-	f.simplify(regs, slots, keepRegs, keepSlots)
+	if f.simplify(regs, slots, keepRegs, keepSlots) {
+		v.inexact = true
+	}
 }
 
 // simplifyCaller does so for a function that has called at slot call. What the
@@ -128,18 +130,21 @@ func (v *verifier) simplifyCaller(f *frame, call int) {
 	if during := v.a.duringCall(call); during != slots {
 		slots, keepSlots = during, keepSlots|during
 	}
-	f.simplify(regs, slots, keepRegs, keepSlots)
+	if f.simplify(regs, slots, keepRegs, keepSlots) {
+		v.inexact = true
+	}
 }
 
 // simplify drops the registers and stack slots that are not in the first two
-// sets, and widens the numbers that are not in the others.
-func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) {
+// sets, and widens the numbers that are not in the others. It reports whether it
+// did the latter.
+func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) (widened bool) {
 	for i := range f.regs[:10] {
 		r := &f.regs[i]
 		if regs>>i&1 == 0 {
 			*r = reg{}
-		} else if keepRegs>>i&1 == 0 && r.kind == scalar {
-			*r = anyNumber()
+		} else if keepRegs>>i&1 == 0 && r.kind == scalar && *r != anyNumber() {
+			*r, widened = anyNumber(), true
 		}
 	}
 	for i := range f.stack {
@@ -147,8 +152,8 @@ func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots u
 		switch {
 		case slots>>i&1 == 0:
 			*s = slot{}
-		case keepSlots>>i&1 == 0 && (s.spill == 0 || s.reg.kind == scalar):
-			*s = slot{init: s.init}
+		case keepSlots>>i&1 == 0 && s.reg.kind <= scalar && s.spill|s.zero != 0:
+			*s, widened = slot{init: s.init}, true
 		}
 	}
 	n := len(f.stack)
@@ -156,6 +161,7 @@ func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots u
 		n--
 	}
 	f.stack = f.stack[:n]
+	return widened
 }
 
 // patience is how many rounds of a callback, or passes of may_goto, are

@@ -15,7 +15,7 @@ type verifier struct {
 
 	// relevant says which values matter; nil that all do. See checkpoint.go.
 	relevant *relevance
-	exact    bool // nothing that is alive was widened
+	inexact  bool // a number that is alive was widened
 
 	state   *state // of the path being followed
 	pc      int    // of the instruction being looked at

@@ -152,7 +152,7 @@ func (v *verifier) reach(r ebpf.Register, off, size int64, u use) *failure {
 	case recordPtr:
 		return v.within(r, off, size, int64(p.obj), RecordBounds, "the record")
 	case flowKeysPtr:
-		return v.within(r, off, size, abi.FlowKeysSize, FlowKeysBounds, "the flow keys")
+		return v.within(r, off, size, int64(abi.BPFFlowKeys.Size), FlowKeysBounds, "the flow keys")
 	}
 	return v.fail(WrongPointer, int(r), "R%d is %s, which has no memory for programs", r, p.kind)
 }

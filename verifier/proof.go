@@ -7,14 +7,14 @@ type Proof struct {
 	program Program
 	slots   slotFacts
 	depth   []int32
-	facts   []*Facts
+	facts   factCollector // by slot; nil if not asked for
 	stats   Stats
 }
 
 func (t *task) proof() *Proof {
 	p := &Proof{program: t.p.clone(), slots: t.last.slots, depth: t.last.depth, stats: t.stats}
 	if t.o.Facts {
-		p.facts = t.collectFacts()
+		p.facts = t.last.watch.(factCollector)
 	}
 	return p
 }

@@ -41,13 +41,6 @@ func (s *Stats) add(t Stats) {
 	s.Searches += t.Searches
 }
 
-// Limits on what is looked at, to bound memory. The kernel's are a million
-// instructions, 64 maps, 256 functions.
-const (
-	maxInstructions = 1 << 20
-	maxMaps         = 1 << 12
-)
-
 // Verify proves that a program is safe to run, or finds the reason why that
 // cannot be proved. One of the two results is nil.
 func Verify(p *Program, o Options) (*Proof, *Report) {
@@ -70,18 +63,16 @@ func Verify(p *Program, o Options) (*Proof, *Report) {
 
 // A task is one call of Verify.
 type task struct {
-	p     *Program
-	o     Options
-	a     *analysis
-	last  *verifier // the search that counts
-	stats Stats
+	p      *Program
+	o      Options
+	a      *analysis
+	last   *verifier // the search that counts
+	failed *failure  // what it found
+	stats  Stats
 }
 
 // prepare does what does not need paths.
 func (t *task) prepare() *failure {
-	if len(t.p.Insns) > maxInstructions || len(t.p.Maps) > maxMaps {
-		return &failure{code: TooLarge, reg: -1, msg: "the program has " + itoa(int32(len(t.p.Insns))) + " instructions and " + itoa(int32(len(t.p.Maps))) + " maps"}
-	}
 	if err := ebpf.Validate(t.p.Insns); err != nil {
 		f := &failure{code: Malformed, reg: -1, msg: err.Error()}
 		var at *ebpf.Error
@@ -109,23 +100,29 @@ const refinements = 6
 func (t *task) search() *failure {
 	branches := t.a.loopBranches()
 	for range refinements {
-		v := newVerifier(t.p, t.a, t.o, t.a.relevant(t.p, branches))
-		v.left = t.o.Steps / 4
-		f := v.search()
-		t.stats.add(v.stats)
-		t.last = v
-		if f == nil || v.exact {
-			return f
+		v := t.try(t.a.relevant(t.p, branches), t.o.Steps/4)
+		if t.failed == nil || !v.inexact {
+			return t.failed
 		}
 		if !learn(branches, v.trail) {
 			break
 		}
 	}
-	v := newVerifier(t.p, t.a, t.o, nil)
-	f := v.search()
+	t.try(nil, t.o.Steps)
+	return t.failed
+}
+
+// try makes one search.
+func (t *task) try(r *relevance, steps int) *verifier {
+	v := newVerifier(t.p, t.a, t.o, r)
+	v.left = steps
+	if t.o.Facts {
+		v.watch = make(factCollector, len(t.p.Insns))
+	}
+	t.failed = v.search()
 	t.stats.add(v.stats)
 	t.last = v
-	return f
+	return v
 }
 
 // learn adds the branches of a path to those that matter, and reports whether
