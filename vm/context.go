@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
@@ -88,16 +89,25 @@ func (m *Machine) fillContext() {
 		c.put(skbVLANTCI, uint32(meta.VLANTCI))
 		c.put(skbVLANProto, uint32(bits.ReverseBytes16(meta.VLANProto)))
 	}
-	c.put(skbPriority, meta.Priority)
 	c.put(skbIngressIfIndex, meta.IngressIfIndex)
 	c.put(skbIfIndex, meta.IfIndex)
+	c.put(skbHash, meta.RxHash)
+	c.put(skbWireLen, m.in.WireLen)
+	few := uint64(meta.Priority) | uint64(meta.TCIndex) | meta.Timestamp | uint64(meta.GSOSegments) | uint64(meta.GSOSize)
+	if few != 0 || meta.CB != [5]uint32{} {
+		c.fillFew(meta)
+	}
+}
+
+// fillFew sets the fields that few packets have, apart from the others to save
+// time.
+func (c contextMemory) fillFew(meta *cbpf.Metadata) {
+	c.put(skbPriority, meta.Priority)
 	c.put(skbTCIndex, uint32(meta.TCIndex))
 	for i, v := range meta.CB {
 		c.put(skbCB+4*i, v)
 	}
-	c.put(skbHash, meta.RxHash)
 	binary.LittleEndian.PutUint64(c[skbTstamp:], meta.Timestamp)
-	c.put(skbWireLen, m.in.WireLen)
 	c.put(skbGSOSegments, uint32(meta.GSOSegments))
 	c.put(skbGSOSize, uint32(meta.GSOSize))
 }

@@ -59,29 +59,40 @@ func setVLANTCI(m *cbpf.Metadata, v uint64) {
 // a value in a field of its context, by the field's name in C: "mark",
 // "ingress_ifindex", "cb[2]". protocol and vlan_proto are EtherTypes in host
 // order. A VLAN tag has both vlan_tci and vlan_proto, by default 0x8100. The
-// error is about a name that no such context has, or a field that has another
+// error is about a name that such programs cannot read or that has another
 // source, and lists the others; or about a value that is too large.
 func SetContext(m *cbpf.Metadata, t abi.ProgType, name string, value uint64) error {
-	var inputs []input
-	switch abi.ContextOf(t) {
-	case &abi.SKBuff:
-		inputs = skbInputs
-	case &abi.XDPMD:
+	inputs := skbInputs
+	if t == abi.XDP {
 		inputs = xdpInputs
-	default:
-		return fmt.Errorf("programs of type %v have no context whose fields could be set", t)
 	}
 	i := slices.IndexFunc(inputs, func(in input) bool { return in.name == name })
-	if i < 0 {
-		var names []string
-		for _, in := range inputs {
-			names = append(names, in.name)
-		}
-		return fmt.Errorf("no field %q to be set in struct %s, but %s", name, abi.ContextOf(t).Name, strings.Join(names, ", "))
+	if i < 0 || !inputs[i].readBy(t) {
+		return unknownField(inputs, t, name)
 	}
 	if value > inputs[i].most {
 		return fmt.Errorf("%s is at most %d, not %d", name, inputs[i].most, value)
 	}
 	inputs[i].set(m, value)
 	return nil
+}
+
+// readBy reports whether programs of type t may read the field.
+func (in *input) readBy(t abi.ProgType) bool {
+	name, _, _ := strings.Cut(in.name, "[")
+	context := abi.ContextOf(t)
+	return context != nil && context.Field(name).Readers.Has(t)
+}
+
+func unknownField(inputs []input, t abi.ProgType, name string) error {
+	var names []string
+	for i := range inputs {
+		if inputs[i].readBy(t) {
+			names = append(names, inputs[i].name)
+		}
+	}
+	if names == nil {
+		return fmt.Errorf("programs of type %v have no context whose fields could be set", t)
+	}
+	return fmt.Errorf("no field %q to be set in struct %s, but %s", name, abi.ContextOf(t).Name, strings.Join(names, ", "))
 }

@@ -101,6 +101,8 @@ func TestSetContextErrors(t *testing.T) {
 		{abi.XDP, "mark", `no field "mark" to be set in struct xdp_md, but ingress_ifindex, rx_queue_index`},
 		{abi.SchedCLS, "data", `no field "data" to be set in struct __sk_buff, but pkt_type, `},
 		{abi.SchedCLS, "cb", `cb[4]`},
+		{abi.SocketFilter, "tstamp", "gso_segs, gso_size"},
+		{abi.FlowDissector, "mark", "programs of type flow_dissector have no context whose fields could be set"},
 		{abi.RawTracepoint, "mark", "programs of type raw_tracepoint have no context whose fields could be set"},
 	} {
 		err := vm.SetContext(&meta, tt.typ, tt.field, 1)

@@ -260,3 +260,68 @@ func TestStoreInvalidatesHash(t *testing.T) {
 		}
 	}
 }
+
+// TestFromNetwork: programs of control groups and routes do not see the link
+// header, but it is there again behind them; offsets count without it.
+func TestFromNetwork(t *testing.T) {
+	p := engine.Packet{Data: []byte("link-header...\x45network"), WireLen: 100}
+	p.Meta.HasLink, p.Meta.NetworkOffset = true, 14
+	const program = `
+		r6 = r1
+		r2 = *(u32 *)(r1 + 76)
+		r7 = *(u8 *)(r2 + 0)
+		r8 = *(u32 *)(r1 + 0)
+		r2 = 1
+		r3 = r10
+		r3 += -8
+		*(u64 *)(r10 - 8) = 0
+		r4 = 1
+		call bpf_skb_load_bytes
+		r0 = *(u8 *)(r10 - 8)
+		r0 <<= 8
+		r0 |= r8
+		r0 <<= 8
+		r0 |= r7
+		exit`
+	for _, tt := range []struct {
+		typ  abi.ProgType
+		want uint32
+	}{
+		{abi.CGroupSKB, 'n'<<16 | 86<<8 | 0x45},
+		{abi.LWTXmit, 'n'<<16 | 86<<8 | 0x45},
+		{abi.SchedCLS, 'i'<<16 | 100<<8 | 'l'},
+	} {
+		res := runPacket(t, tt.typ, program, p, vm.Options{})
+		if res.Return != tt.want || res.Fault != nil || !bytes.Equal(res.Data, p.Data) {
+			t.Errorf("%v: %#x, %v, %q, want %#x", tt.typ, res.Return, res.Fault, res.Data, tt.want)
+		}
+	}
+	const relative = `
+		r2 = 1
+		r3 = r10
+		r3 += -8
+		r4 = 1
+		r5 = 1 ; BPF_HDR_START_NET
+		call bpf_skb_load_bytes_relative
+		r0 = *(u8 *)(r10 - 8)
+		exit`
+	if res := runPacket(t, abi.CGroupSKB, relative, p, vm.Options{}); res.Return != 'n' || res.Fault != nil {
+		t.Errorf("relative to the network header: %q, %v", rune(res.Return), res.Fault)
+	}
+	const shorter = `
+		*(u8 *)(r10 - 1) = 0x65
+		r2 = *(u32 *)(r1 + 76)
+		*(u8 *)(r2 + 1) = 0x4e
+		r2 = 5
+		r3 = 0
+		call bpf_skb_change_tail
+		exit`
+	res := runPacket(t, abi.LWTXmit, shorter, p, vm.Options{})
+	if res.Fault != nil || string(res.Data) != "link-header...\x45Netw" {
+		t.Errorf("%q, %v", res.Data, res.Fault)
+	}
+	p.Meta.NetworkOffset = 1000
+	if res := runPacket(t, abi.CGroupSKB, "r0 = *(u32 *)(r1 + 0)\nexit", p, vm.Options{}); res.Return != 100-22 || res.Fault != nil {
+		t.Errorf("no network header: %d, %v", res.Return, res.Fault)
+	}
+}

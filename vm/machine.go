@@ -119,6 +119,7 @@ type Machine struct {
 	ctx, ctxMemory     uint32 // the context, and where one lies that is a structure
 	ctxAccess          []uint8
 	skb                bool // the context is a __sk_buff, else an xdp_md
+	fromNetwork        bool // the program does not see the link header
 
 	packet packet
 	buffer buffer         // what else there is of the packet; see skbuff.go

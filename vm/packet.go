@@ -51,21 +51,30 @@ func (m *Machine) growPacket(n int) error {
 // receive places a packet and its context in memory.
 func (m *Machine) receive(in *engine.Packet) error {
 	p := &m.packet
-	if uint64(len(in.Data))+headRoom > uint64(p.end-p.start) {
-		if err := m.growPacket(2 * len(in.Data)); err != nil {
-			return fmt.Errorf("%w: %d bytes: %w", engine.ErrPacket, len(in.Data), err)
+	data := in.Data[m.linkHeader(in):]
+	if uint64(len(data))+headRoom > uint64(p.end-p.start) {
+		if err := m.growPacket(2 * len(data)); err != nil {
+			return fmt.Errorf("%w: %d bytes: %w", engine.ErrPacket, len(data), err)
 		}
 	}
 	p.data = p.start + headRoom
 	p.meta, p.touched = p.data, p.data
-	p.dataEnd = p.data + uint32(len(in.Data))
-	p.hardEnd = p.data + uint32(max(len(in.Data), frameData))
-	copy(m.bytes(uint64(p.data), uint64(len(in.Data))), in.Data)
-	m.in, m.dirty, m.wire = in, false, in.WireLen
+	p.dataEnd = p.data + uint32(len(data))
+	p.hardEnd = p.data + uint32(max(len(data), frameData))
+	copy(m.bytes(uint64(p.data), uint64(len(data))), data)
+	m.in, m.dirty, m.wire = in, false, in.WireLen-uint32(len(in.Data)-len(data))
 	m.fillBuffer()
 	m.fillContext()
 	m.setWindows()
 	return nil
+}
+
+// linkHeader is the length of the link header that the program does not see.
+func (m *Machine) linkHeader(in *engine.Packet) int {
+	if !m.fromNetwork {
+		return 0
+	}
+	return min(max(int(in.Meta.NetworkOffset), 0), len(in.Data))
 }
 
 // setWindows makes the program's access to the packet follow its bounds, and
@@ -85,13 +94,15 @@ func (m *Machine) setWindows() {
 }
 
 // packetAfter returns the packet after the program: the input itself if it
-// cannot have changed, a copy if it may have.
+// cannot have changed, a copy if it may have. A link header that the program has
+// not seen stands before it again.
 func (m *Machine) packetAfter() []byte {
 	if !m.dirty {
 		return m.in.Data
 	}
 	p := &m.packet
 	n := len(m.out)
+	m.out = append(m.out, m.in.Data[:m.linkHeader(m.in)]...)
 	m.out = m.insertTag(m.out, m.bytes(uint64(p.data), uint64(p.dataEnd-p.data)))
 	return m.out[n:len(m.out):len(m.out)]
 }

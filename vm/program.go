@@ -197,6 +197,7 @@ func (m *Machine) Select(name string) error {
 // enterAt prepares runs that start with a program.
 func (m *Machine) enterAt(p *program) {
 	context := abi.ContextOf(p.typ)
+	m.fromNetwork = p.typ.FromNetwork()
 	m.entry, m.ctx, m.ctxAccess = p, m.ctxMemory, nil
 	if m.skb = context == &abi.SKBuff; context != nil {
 		m.ctxAccess = contextAccess(p.typ, context)

@@ -19,8 +19,8 @@ type buffer struct {
 
 func (m *Machine) fillBuffer() {
 	m.tunnel.set = false
-	meta := &m.in.Meta
-	m.buffer = buffer{hasLink: meta.HasLink, link: meta.LinkOffset, network: meta.NetworkOffset}
+	meta, cut := &m.in.Meta, int32(m.linkHeader(m.in))
+	m.buffer = buffer{hasLink: meta.HasLink, link: meta.LinkOffset - cut, network: meta.NetworkOffset - cut}
 }
 
 // maxSKB is BPF_SKB_MAX_LEN on machines with pages of 4096 bytes.

@@ -110,7 +110,7 @@ func (c *compileRun) run(args []string) error {
 // from the network header on, so there only raw IP makes sense.
 func (c *compileRun) link() (cbpf.LinkType, error) {
 	hook, hookErr := abi.ParseHook(c.hook)
-	fromNetwork := hookErr == nil && !hook.Info().FromLink
+	fromNetwork := hookErr == nil && hook.Type().FromNetwork()
 	switch {
 	case c.linkType == "" && fromNetwork:
 		return cbpf.LinkRaw, nil

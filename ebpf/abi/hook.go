@@ -32,9 +32,6 @@ type HookInfo struct {
 	Length   bool   // a match returns what the filter returned: the length to keep
 	Min, Max int32  // what the kernel's verifier accepts as a return value
 	Verdicts []Verdict
-	// FromLink says that the packet starts with its link-layer header;
-	// cgroup_skb programs see it from the network header on.
-	FromLink bool
 }
 
 // hooks is indexed by Hook. A filter that matches lets a packet pass, as in a
@@ -42,11 +39,11 @@ type HookInfo struct {
 var hooks = [...]HookInfo{
 	HookSocket: {
 		Name: "socket", Type: SocketFilter, Section: "socket", Length: true,
-		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
+		Min: math.MinInt32, Max: math.MaxInt32,
 	},
 	HookXDP: {
 		Name: "xdp", Type: XDP, Section: "xdp", Match: 2, NoMatch: 1,
-		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
+		Min: math.MinInt32, Max: math.MaxInt32,
 		Verdicts: []Verdict{
 			{0, "XDP_ABORTED"}, {1, "XDP_DROP"}, {2, "XDP_PASS"},
 			{3, "XDP_TX"}, {4, "XDP_REDIRECT"},
@@ -54,7 +51,7 @@ var hooks = [...]HookInfo{
 	},
 	HookTC: {
 		Name: "tc", Type: SchedCLS, Section: "tc", Match: 0, NoMatch: 2,
-		Min: math.MinInt32, Max: math.MaxInt32, FromLink: true,
+		Min: math.MinInt32, Max: math.MaxInt32,
 		Verdicts: []Verdict{
 			{-1, "TC_ACT_UNSPEC"}, {0, "TC_ACT_OK"}, {1, "TC_ACT_RECLASSIFY"},
 			{2, "TC_ACT_SHOT"}, {3, "TC_ACT_PIPE"}, {4, "TC_ACT_STOLEN"},

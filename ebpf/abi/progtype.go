@@ -87,3 +87,9 @@ func (t ProgType) HasByteContext() bool { return tracingTypes.Has(t) }
 // that eBPF inherits from classic BPF, LD_ABS and LD_IND (may_access_skb in
 // kernel/bpf/verifier.c).
 func (t ProgType) HasLegacyLoads() bool { return t == SocketFilter || schedTypes.Has(t) }
+
+// FromNetwork reports whether programs of type t see packets from the network
+// header on, without the link header: in the sockets of a control group
+// (__cgroup_bpf_run_filter_skb) and in routes (run_lwt_bpf). The others see the
+// link header, though a socket may have taken it off before.
+func (t ProgType) FromNetwork() bool { return t == CGroupSKB || lwtTypes.Has(t) }
