@@ -36,10 +36,11 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 	var o outputFlags
 	o.declare(flags, formatNames())
 	return func(args []string) error {
-		if len(args) != 1 {
-			return usagef("want one program, have %d arguments", len(args))
+		name, err := one("program", args)
+		if err != nil {
+			return err
 		}
-		prog, err := a.readProgram(args[0])
+		prog, err := a.readProgram(name)
 		if err != nil {
 			return err
 		}

@@ -123,10 +123,11 @@ func bindLift(a *app, flags *pflag.FlagSet) func([]string) error {
 }
 
 func (l *liftRun) run(args []string) error {
-	if len(args) != 1 {
-		return usagef("want one classic program, have %d arguments", len(args))
+	name, err := one("classic program", args)
+	if err != nil {
+		return err
 	}
-	prog, err := l.readClassic(args[0])
+	prog, err := l.readClassic(name)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (l *liftRun) run(args []string) error {
 	}
 	lifted, err := lift.Lift(prog, options)
 	if err != nil {
-		return inFile(args[0], err)
+		return inFile(name, err)
 	}
 	var comment func(int) string
 	if l.source {

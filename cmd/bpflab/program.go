@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/net/bpf"
@@ -11,6 +12,7 @@ import (
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/vm/capture"
 )
 
 // A program is a classic program, an eBPF program, or the eBPF programs of an
@@ -30,12 +32,9 @@ var extendedText = regexp.MustCompile(`(?m)^[^;#\n]*(\b[rw]([0-9]|10)\s*([-+*/|&
 // return opcodes are invalid at the end of an eBPF program. Bytes that are valid
 // as neither are shown as classic.
 func (a *app) readProgram(name string) (program, error) {
-	data, err := a.readFile(name)
+	data, err := a.readCode(name)
 	if err != nil {
 		return program{}, err
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return program{}, usagef("%s: the program is empty", name)
 	}
 	if isELF(data) {
 		obj, err := readObject(name, data, 0)
@@ -57,6 +56,34 @@ func (a *app) readProgram(name string) (program, error) {
 		return program{}, inFile(name, classicErr)
 	}
 	return program{}, usagef("%s is neither kind of program: as classic, %v; as eBPF, %v", name, classicErr, extendedErr)
+}
+
+// readCode reads the file of a program, and refuses what is surely none.
+func (a *app) readCode(name string) ([]byte, error) {
+	data, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, usagef("%s: the program is empty", name)
+	}
+	if _, err := capture.NewReader(bytes.NewReader(data)); err == nil {
+		return nil, usagef("%s is a capture, not a program", name)
+	}
+	return data, nil
+}
+
+// one returns the only argument of a command, what it wants one of otherwise.
+func one(what string, args []string) (string, error) {
+	for _, arg := range args[min(1, len(args)):] {
+		if strings.HasPrefix(arg, "-") && arg != "-" {
+			return "", usagef("want one %s, have %d arguments: flags such as %s come before the first", what, len(args), arg)
+		}
+	}
+	if len(args) != 1 {
+		return "", usagef("want one %s, have %d arguments", what, len(args))
+	}
+	return args[0], nil
 }
 
 // inFile puts the name of a file before an error about its content.

@@ -31,6 +31,11 @@ the program for that packet with an error that names the instruction, the line
 of C, the register and the address. Everything it does is repeatable: time and
 random numbers are fixed sequences, which --time and --seed begin elsewhere.
 
+The fields of the context are those of the capture: length, protocol, the
+interface, queue, hash and direction of pcapng, the interface and packet type of
+LINUX_SLL2. --ctx sets these and others for all packets. Programs of control
+groups and routes (cgroup_skb, lwt_in, …) see packets without their link header.
+
 With --mem there is no capture: r1 is the address of the bytes given and r2
 their length, and r0 is printed in hexadecimal.
 
@@ -109,9 +114,10 @@ func hookNames() string {
 }
 
 func (r *runRun) run(args []string) error {
+	name, err := one("program", args)
 	switch {
-	case len(args) != 1:
-		return usagef("want one program, have %d arguments", len(args))
+	case err != nil:
+		return err
 	case r.withMemory == (r.input != ""):
 		return usagef("give a capture with -r, or bytes with --mem")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
@@ -123,7 +129,7 @@ func (r *runRun) run(args []string) error {
 	case r.repeat > 1 && r.input == "-":
 		return usagef("--repeat cannot read standard input again")
 	}
-	p, err := r.load(args[0])
+	p, err := r.load(name)
 	if err != nil {
 		return err
 	}
@@ -174,7 +180,7 @@ func (r *runRun) clock() func() uint64 {
 func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
 	data, err := hex.DecodeString(strings.Join(strings.Fields(r.memory), ""))
 	if err != nil {
-		return usagef("--mem: %v", err)
+		return usagef("--mem wants bytes in hexadecimal, two digits each: %w", err)
 	}
 	in := []engine.Packet{{Data: data, WireLen: uint32(len(data))}}
 	out := make([]engine.Result, 1)

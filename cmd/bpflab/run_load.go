@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
@@ -22,7 +23,7 @@ type loaded struct {
 
 // load reads the program that the arguments name.
 func (r *runRun) load(name string) (*loaded, error) {
-	data, err := r.readFile(name)
+	data, err := r.readCode(name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +34,12 @@ func (r *runRun) load(name string) (*loaded, error) {
 		return nil, usagef("--prog, --var, --map-size and --tail are for ELF objects, and %s is none", name)
 	}
 	insns, _, err := ebpf.ParseAny(data)
+	if err == nil {
+		err = ebpf.Validate(insns)
+	}
+	if err != nil && isClassic(data) {
+		return nil, usagef("%s is a classic program: 'bpflab lift' makes eBPF of it", name)
+	}
 	if err != nil {
 		return nil, inFile(name, err)
 	}
@@ -41,6 +48,12 @@ func (r *runRun) load(name string) (*loaded, error) {
 		name: name, typ: typ,
 		collection: vm.Collection{Programs: []vm.Program{{Type: typ, Insns: insns}}},
 	}, err
+}
+
+// isClassic reports whether data is a classic program, in any format.
+func isClassic(data []byte) bool {
+	prog, _, err := cbpf.ParseAny(data)
+	return err == nil && cbpf.Check(prog) == nil
 }
 
 // plainType is the type of a program that does not bring its own.

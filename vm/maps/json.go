@@ -185,8 +185,10 @@ func (v *jsonValue) UnmarshalJSON(data []byte) error {
 // bpftool's "formatted". The elements before an error have been put in.
 func (m *Map) ReadJSON(r io.Reader) error {
 	d := json.NewDecoder(r)
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return m.jsonError(d, 0, errors.Join(errors.New("not an array of elements"), err))
+	if t, err := d.Token(); err != nil {
+		return m.jsonError(d, 0, fmt.Errorf("not an array of elements: %w", err))
+	} else if t != json.Delim('[') {
+		return m.jsonError(d, 0, errors.New("not an array of elements"))
 	}
 	var values [][]byte // of a queue or stack
 	n := 0

@@ -70,7 +70,7 @@ func TestJSONErrors(t *testing.T) {
 		json string
 		want string
 	}{
-		{spec, ``, `map "m": element 0, before byte 0: not an array of elements` + "\nEOF"},
+		{spec, ``, `map "m": element 0, before byte 0: not an array of elements: EOF`},
 		{spec, `{}`, `map "m": element 0, before byte 1: not an array of elements`},
 		{spec, `[{"key":["0x100"],"value":["0","0"]}]`, `map "m": element 0, before byte 36: "0x100" is not a byte`},
 		{spec, `[{"key":[1],"value":[1]}]`, `map "m": element 0, before byte 24: a value of 1 bytes, not 2: EINVAL`},
