@@ -17,6 +17,7 @@ import (
 //	        exit
 //
 // Targets of jumps and calls are labels or distances in slots ("pc+2", "+2").
+// Maps are named if a line above declares them ([MapDeclaration]).
 // Comments start with ";", "//" or "#". Numbers are decimal or, after 0x,
 // hexadecimal. Blanks are free; what clang's assembler writes differently from
 // the kernel ("*(u32 *)(r1 + 4)", w registers for 32-bit loads,
@@ -27,7 +28,16 @@ import (
 // that fragments can be assembled: a jump may leave it. [Validate] tells. The
 // error is a [*SyntaxError].
 func Assemble(text string) ([]Instruction, error) {
-	a := assembler{labels: map[string]int{}}
+	unit, err := AssembleUnit(text)
+	if err != nil {
+		return nil, err
+	}
+	return unit.Insns, nil
+}
+
+// AssembleUnit is [Assemble] for who wants the declarations of maps, too.
+func AssembleUnit(text string) (*Unit, error) {
+	a := assembler{labels: map[string]int{}, mapIndex: map[string]int{}}
 	line := 0
 	for l := range strings.Lines(text) {
 		line++
@@ -41,16 +51,18 @@ func Assemble(text string) ([]Instruction, error) {
 			return nil, err
 		}
 	}
-	return a.prog, nil
+	return &Unit{Insns: a.prog, Maps: a.maps}, nil
 }
 
 // An assembler collects the program; its scanner stands in the current line.
 type assembler struct {
 	scanner
-	prog   []Instruction
-	labels map[string]int
-	fixups []fixup
-	code   int // the opcode that the line claims in front, or -1
+	prog     []Instruction
+	labels   map[string]int
+	fixups   []fixup
+	maps     []MapDeclaration
+	mapIndex map[string]int // by name
+	code     int            // the opcode that the line claims in front, or -1
 }
 
 // A fixup is a use of a label, to be filled in when all labels are known.
@@ -64,6 +76,9 @@ type fixup struct {
 func (a *assembler) statement() error {
 	if err := a.logPrefix(); err != nil {
 		return err
+	}
+	if a.take(".map") {
+		return a.declaration()
 	}
 	for {
 		if a.end() {

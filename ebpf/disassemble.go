@@ -31,21 +31,56 @@ var (
 // one that stands for a map, a variable or a function is written as such. What
 // [Validate] refuses as an instruction is shown as "invalid" and its eight
 // bytes, which no assembler takes.
-func Disassemble(prog []Instruction) []string {
+func Disassemble(prog []Instruction) []string { return Names{}.Disassemble(prog) }
+
+// Names are what a text calls maps and functions by. A name that the assembler
+// would not take ([IsName]), and "", leave the number.
+type Names struct {
+	Map      func(index int32) string // of the map that a [WideMapFD] or [WideMapValue] load has as its Imm
+	Function func(slot int) string    // of the function that starts there
+}
+
+// Disassemble is the function of that name with names in place of numbers:
+// "r1 = map[hits]", "r2 = subprog[visit]", "call visit". The assembler takes
+// that back where the maps are declared in the order of their numbers, and
+// the functions are labels.
+func (n Names) Disassemble(prog []Instruction) []string {
 	text := make([]string, len(prog))
 	for i := 0; i < len(prog); i++ {
 		if err := validateAt(prog, i); err != nil {
 			text[i] = invalidText(prog[i])
 			continue
 		}
-		if prog[i].Width() == 2 {
-			text[i] = wideText(prog[i], prog[i+1].Imm)
+		switch name := n.of(prog, i); {
+		case prog[i].Width() == 2:
+			text[i] = wideText(prog[i], prog[i+1].Imm, name)
 			i++
-			continue
+		case name != "":
+			text[i] = "call " + name
+		default:
+			text[i] = prog[i].text()
 		}
-		text[i] = prog[i].text()
 	}
 	return text
+}
+
+// of returns the name of the map or the function that an instruction refers to.
+func (n Names) of(prog []Instruction, i int) (name string) {
+	ins := prog[i]
+	switch form := forms[ins.Op]; {
+	case form == formWide && (ins.Src == WideMapFD || ins.Src == WideMapValue):
+		if n.Map != nil {
+			name = n.Map(ins.Imm)
+		}
+	case form == formWide, form == formCall:
+		if target, ok := ins.Target(i); ok && n.Function != nil {
+			name = n.Function(target)
+		}
+	}
+	if !IsName(name) {
+		return ""
+	}
+	return name
 }
 
 // invalidText shows the slot as the bytes of its little-endian encoding.
@@ -60,7 +95,7 @@ func (ins Instruction) String() string {
 		return invalidText(ins)
 	}
 	if ins.Op == LoadImm64 {
-		return wideText(ins, 0)
+		return wideText(ins, 0, "")
 	}
 	return ins.text()
 }
@@ -199,20 +234,26 @@ func (ins Instruction) atomic() string {
 
 // wideText is the text of a 64-bit immediate load whose upper half is high.
 // Map references are written as bpftool does, with what identifies the map
-// before it is loaded in place of the id that it has afterwards.
-func wideText(ins Instruction, high int32) string {
+// before it is loaded, or its name, in place of the id that it has afterwards.
+func wideText(ins Instruction, high int32, name string) string {
 	dst := fmt.Sprintf("r%d = ", ins.Dst)
+	or := func(number string) string {
+		if name != "" {
+			return name
+		}
+		return fmt.Sprintf(number, ins.Imm)
+	}
 	switch ins.Src {
 	case WideMapFD:
-		return dst + fmt.Sprintf("map[fd:%d]", ins.Imm)
+		return dst + fmt.Sprintf("map[%s]", or("fd:%d"))
 	case WideMapValue:
-		return dst + fmt.Sprintf("map[fd:%d][0]%+d", ins.Imm, high)
+		return dst + fmt.Sprintf("map[%s][0]%+d", or("fd:%d"), high)
 	case WideMapIndex:
 		return dst + fmt.Sprintf("map[idx:%d]", ins.Imm)
 	case WideMapIndexValue:
 		return dst + fmt.Sprintf("map[idx:%d][0]%+d", ins.Imm, high)
 	case WideFunc:
-		return dst + fmt.Sprintf("subprog[%+d]", ins.Imm)
+		return dst + fmt.Sprintf("subprog[%s]", or("%+d"))
 	case WideBTFID:
 		return dst + fmt.Sprintf("btf[id:%d fd:%d]", ins.Imm, high)
 	}

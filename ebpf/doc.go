@@ -104,9 +104,14 @@
 //
 //	r1 = map[fd:5]           the map with that descriptor
 //	r1 = map[fd:5][0]+8      byte 8 of its value
+//	r1 = map[hits]           a map by the name that a line above declares
 //	r1 = map[idx:0]          a map by its place in the loader's list
 //	r1 = subprog[+12]        the address of a function of the program
+//	r1 = subprog[visit]      likewise, by its label
 //	r1 = btf[id:7 fd:0]      the address of a kernel variable
+//
+// Where maps are called by name, lines such as ".map hits type array key 4 value 8
+// entries 256" declare them ([MapDeclaration]).
 //
 // One habit of the kernel's text needs care: it prints the constants of
 // comparisons as 32 bits in hexadecimal. "if r1 == 0xffffffff" compares with
@@ -117,7 +122,7 @@
 //
 // instruction.go has the names of all fields, opcodes.go which opcodes exist
 // and which fields they use, validate.go the rules, encode.go the bytes,
-// disassemble.go the text, scan.go, assemble.go, operands.go, atomics.go and
-// references.go the way back, and the format files everything else that
+// disassemble.go the text, scan.go, assemble.go, operands.go, atomics.go,
+// references.go and unit.go the way back, and the format files everything else that
 // programs are written as.
 package ebpf

@@ -51,6 +51,7 @@ func FuzzAssemble(f *testing.F) {
 	f.Add("lock *(u64 *)(r1 +8) += r2\nr1 = map[fd:5][0]+8\nr1 = subprog[x]\nx: call kernel-function#5[1]\n" +
 		"r0 = atomic64_cmpxchg((u64 *)(fp - 8), r0, r2)\nstore_release((u8 *)(r1), w2)")
 	f.Add("0: (18) r1 = 0x5 ; R1_w=5\n2: (d7) r1 = bswap16 r1 // x\nif w1 s>= -0x80000000 goto +2 # y\nr3 = (s32)r4")
+	f.Add(".map a type array key 4 value 8 entries 1\nr1 = map[a] ll\nr2 = map[a][0]-8\nr3 = map[idx:4]\ncallx r9")
 	f.Fuzz(func(t *testing.T, text string) {
 		prog, err := ebpf.Assemble(text)
 		if err != nil {

@@ -204,7 +204,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"call bpf_redirect#1000", 1, 6, "bpf_redirect is helper 23, not 1000"},
 		{"call bpf_cpumask_create#61234", 1, 6, "kernel-function#61234"},
 		{"call", 1, 5, "a label or a distance"},
-		{"r1 = map[name:5]", 1, 10, "fd or idx"},
+		{"r1 = map[name:5]", 1, 10, `no map "name"`},
 		{"r1 = map[fd:5", 1, 14, `expected "]"`},
 		{"0: (b7) r1 += 5", 1, 9, "the line says opcode 0xb7, but the text means 0x07"},
 		{"0: (zz) r1 = 5", 1, 5, "opcode of two hexadecimal digits"},

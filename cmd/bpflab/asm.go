@@ -25,7 +25,9 @@ program in the form of tcpdump -d, an eBPF program in that of the kernel's
 verifier log. Classic programs are read in all forms but drawings (tcpdump -d,
 -dd and -ddd, iptables' bytecode, raw bytes, JSON, Go, C, bpf_asm's text), eBPF
 as text, raw bytes, hexadecimal and JSON. Of an ELF object, as clang makes them,
-it shows all programs, with the lines of C that the instructions came from.`,
+it shows all programs, with the lines of C that the instructions came from, or the
+one that --prog names. Maps are declared above the programs (".map NAME type TYPE
+key BYTES value BYTES entries N"), so that the text of a program assembles again.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
@@ -34,7 +36,11 @@ it shows all programs, with the lines of C that the instructions came from.`,
 // bindConvert is asm and disasm, which differ in their default format only.
 func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]string) error {
 	var o outputFlags
+	var name string
 	o.declare(flags, formatNames())
+	if extended == "asm" {
+		flags.StringVar(&name, "prog", "", "show the program `NAME` of an ELF object only")
+	}
 	return func(args []string) error {
 		name, err := one("program", args)
 		if err != nil {
@@ -45,7 +51,13 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 			return err
 		}
 		if prog.object != nil {
+			if err := keepProgram(prog.object, name); err != nil {
+				return inFile(args[0], err)
+			}
 			return a.writeObject(o, prog.object)
+		}
+		if name != "" {
+			return usagef("--prog is for ELF objects")
 		}
 		if prog.extended != nil {
 			return a.writeExtended(o, extended, "", prog.extended, nil)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -24,6 +25,18 @@ func readObject(name string, data []byte, otherwise abi.ProgType) (*object.Objec
 	return obj, inFile(name, err)
 }
 
+// keepProgram leaves only the program with that name in an object; "" leaves all.
+func keepProgram(obj *object.Object, name string) error {
+	if name == "" {
+		return nil
+	}
+	p, err := chooseProgram(obj, name)
+	if err == nil {
+		obj.Programs = []object.Program{*p}
+	}
+	return err
+}
+
 // writeObject writes the programs of an object: all as text with their source,
 // or the only one in another format.
 func (a *app) writeObject(o outputFlags, obj *object.Object) error {
@@ -33,7 +46,7 @@ func (a *app) writeObject(o outputFlags, obj *object.Object) error {
 		return listObject(a.out, obj)
 	}
 	if len(obj.Programs) > 1 {
-		return usagef("the object has %d programs; all formats but asm write one", len(obj.Programs))
+		return usagef("the object has %d programs, choose one with --prog; all formats but asm write one", len(obj.Programs))
 	}
 	p := &obj.Programs[0]
 	if p.Err != nil {
@@ -45,11 +58,16 @@ func (a *app) writeObject(o outputFlags, obj *object.Object) error {
 
 // listObject writes all programs as text: a line of C before the instructions
 // that came of it, functions as labels, and what references mean beside them.
-// The assembler reads it back, one program at a time.
+// The maps are declared above. The assembler reads it back, one program at a
+// time.
 func listObject(w io.Writer, obj *object.Object) error {
 	var b bytes.Buffer
+	maps := listedMaps(obj)
+	for i, name := range maps {
+		fmt.Fprintln(&b, declarationOf(name, &obj.Maps[i]))
+	}
 	for i := range obj.Programs {
-		if i > 0 {
+		if b.Len() > 0 {
 			b.WriteString("\n")
 		}
 		p := &obj.Programs[i]
@@ -57,18 +75,60 @@ func listObject(w io.Writer, obj *object.Object) error {
 		if p.Err != nil {
 			fmt.Fprintf(&b, "; cannot be used: %v\n", p.Err)
 		}
-		listProgram(&b, p)
+		listProgram(&b, obj, p, maps)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-func listProgram(b *bytes.Buffer, p *object.Program) {
+// listedMaps returns a name for each map that the assembler takes and that no
+// other map has.
+func listedMaps(obj *object.Object) []string {
+	names := make([]string, len(obj.Maps))
+	for i := range obj.Maps {
+		names[i] = obj.Maps[i].Name
+		if !ebpf.IsName(names[i]) || slices.Contains(names[:i], names[i]) {
+			names[i] = fmt.Sprintf(".map.%d", i)
+		}
+	}
+	return names
+}
+
+func declarationOf(name string, m *object.MapSpec) ebpf.MapDeclaration {
+	return ebpf.MapDeclaration{
+		Name: name, Type: abi.MapKind(m.Kind).String(), Key: m.KeySize, Value: m.ValueSize,
+		Entries: m.MaxEntries, Flags: m.Flags,
+	}
+}
+
+// namesOf returns what the listing of a program calls its maps and functions.
+func namesOf(p *object.Program, maps []string) ebpf.Names {
+	return ebpf.Names{
+		Map: func(index int32) string {
+			if uint32(index) < uint32(len(maps)) {
+				return maps[index]
+			}
+			return ""
+		},
+		Function: func(slot int) string {
+			if f := p.FunctionAt(slot); f != nil && f.Start == slot {
+				return f.Name
+			}
+			return ""
+		},
+	}
+}
+
+func listProgram(b *bytes.Buffer, obj *object.Object, p *object.Program, maps []string) {
 	functions := p.Functions
 	last := ""
-	for i, text := range ebpf.Disassemble(p.Insns) {
+	for i, text := range namesOf(p, maps).Disassemble(p.Insns) {
 		if len(functions) > 0 && functions[0].Start == i {
-			fmt.Fprintf(b, "%s:\n", functions[0].Name)
+			mark := "; " // a name that is no label
+			if ebpf.IsName(functions[0].Name) {
+				mark = ""
+			}
+			fmt.Fprintf(b, "%s%s:\n", mark, functions[0].Name)
 			functions, last = functions[1:], ""
 		}
 		if source := sourceText(p, i); source != last && source != "" {
@@ -76,7 +136,7 @@ func listProgram(b *bytes.Buffer, p *object.Program) {
 			last = source
 		}
 		if text != "" { // the second slot of a 64-bit immediate has none
-			line := fmt.Sprintf("%4d: (%02x) %-32s%s", i, uint8(p.Insns[i].Op), text, referenceText(p, i))
+			line := fmt.Sprintf("%4d: (%02x) %-32s%s", i, uint8(p.Insns[i].Op), text, referenceText(obj, p, i))
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
 		}
 	}
@@ -100,18 +160,15 @@ func sourceText(p *object.Program, slot int) string {
 	}, line.Text)
 }
 
-// referenceText returns what an instruction refers to by name, as a comment.
-func referenceText(p *object.Program, slot int) string {
+// referenceText returns what an instruction refers to by name, as a comment
+// where the instruction itself does not say so.
+func referenceText(obj *object.Object, p *object.Program, slot int) string {
 	ref := p.RefAt(slot)
-	if ref == nil {
-		if f := calledFunction(p, slot); f != nil {
-			return " ; " + f.Name
-		}
-		return ""
-	}
 	switch {
+	case ref == nil, ref.Kind == object.RefMap:
+		return ""
 	case ref.Kind == object.RefMapValue:
-		return fmt.Sprintf(" ; %s+%d", ref.Name, ref.Offset)
+		return variableText(obj, int(p.Insns[slot].Imm), uint32(ref.Offset))
 	case ref.Kind == object.RefPoison:
 		return " ; not in the target: " + ref.Name
 	case ref.Weak:
@@ -120,12 +177,17 @@ func referenceText(p *object.Program, slot int) string {
 	return " ; " + ref.Name
 }
 
-// calledFunction returns the function that an instruction calls or takes the
-// address of, or nil.
-func calledFunction(p *object.Program, slot int) *object.Function {
-	ins := p.Insns[slot]
-	if ins.Op == ebpf.ClassJMP|ebpf.Call && ins.Src == ebpf.CallLocal || ins.Op == ebpf.LoadImm64 && ins.Src == ebpf.WideFunc {
-		return p.FunctionAt(slot + 1 + int(ins.Imm))
+// variableText returns the variable at an offset of a map's value as a comment.
+func variableText(obj *object.Object, index int, offset uint32) string {
+	for i := range obj.Variables {
+		v := &obj.Variables[i]
+		switch {
+		case v.Map != index || offset < v.Offset || offset-v.Offset >= v.Size:
+		case offset == v.Offset:
+			return " ; " + v.Name
+		default:
+			return fmt.Sprintf(" ; %s+%d", v.Name, offset-v.Offset)
+		}
 	}
-	return nil
+	return ""
 }

@@ -33,21 +33,31 @@ func (r *runRun) load(name string) (*loaded, error) {
 	if r.program != "" || len(r.vars)+len(r.sizes)+len(r.tails) > 0 {
 		return nil, usagef("--prog, --var, --map-size and --tail are for ELF objects, and %s is none", name)
 	}
-	insns, _, err := ebpf.ParseAny(data)
-	if err == nil {
-		err = ebpf.Validate(insns)
+	typ, err := r.plainType()
+	if err != nil {
+		return nil, err
 	}
+	collection, err := plainCollection(data, typ)
 	if err != nil && isClassic(data) {
 		return nil, usagef("%s is a classic program: 'bpflab lift' makes eBPF of it", name)
 	}
-	if err != nil {
-		return nil, inFile(name, err)
+	return &loaded{name: name, typ: typ, collection: collection}, inFile(name, err)
+}
+
+// plainCollection reads a program that is no object, with the maps that a text
+// declares.
+func plainCollection(data []byte, typ abi.ProgType) (vm.Collection, error) {
+	insns, format, err := ebpf.ParseAny(data)
+	if err == nil {
+		err = ebpf.Validate(insns)
 	}
-	typ, err := r.plainType()
-	return &loaded{
-		name: name, typ: typ,
-		collection: vm.Collection{Programs: []vm.Program{{Type: typ, Insns: insns}}},
-	}, err
+	switch {
+	case err != nil:
+		return vm.Collection{}, err
+	case format == ebpf.FormatAsm:
+		return vm.Assemble(string(data), typ)
+	}
+	return vm.Collection{Programs: []vm.Program{{Type: typ, Insns: insns}}}, nil
 }
 
 // isClassic reports whether data is a classic program, in any format.

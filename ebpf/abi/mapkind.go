@@ -1,6 +1,9 @@
 package abi
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // A MapKind is a map type, with the number that the kernel gives it (enum
 // bpf_map_type).
@@ -50,6 +53,13 @@ func (k MapKind) String() string {
 		return mapKinds[k]
 	}
 	return strconv.Itoa(int(k))
+}
+
+// ParseMapKind finds a kind by bpftool's name. It may be one that does not exist
+// here ([MapKind.Info]).
+func ParseMapKind(name string) (MapKind, bool) {
+	i := slices.Index(mapKinds[:], name)
+	return MapKind(max(i, 0)), i > 0
 }
 
 // Flags for making a map (BPF_F_* of the UAPI).

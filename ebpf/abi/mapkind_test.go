@@ -38,6 +38,16 @@ func TestMapKinds(t *testing.T) {
 			t.Errorf("kind %d is %v, want %s", k, k, want)
 		}
 	}
+	for _, info := range abi.MapKinds {
+		if k, ok := abi.ParseMapKind(info.Kind.String()); k != info.Kind || !ok {
+			t.Errorf("%v is read as %v", info.Kind, k)
+		}
+	}
+	for _, name := range []string{"", "unspec", "Array", "5"} {
+		if k, ok := abi.ParseMapKind(name); ok {
+			t.Errorf("%q is read as %v", name, k)
+		}
+	}
 	if abi.MapKind(7).Info() != nil || abi.MapKind(0).Info() != nil {
 		t.Error("there is a kind that should not be")
 	}
