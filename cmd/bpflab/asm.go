@@ -36,10 +36,10 @@ key BYTES value BYTES entries N"), so that the text of a program assembles again
 // bindConvert is asm and disasm, which differ in their default format only.
 func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]string) error {
 	var o outputFlags
-	var name string
+	var only string
 	o.declare(flags, formatNames())
 	if extended == "asm" {
-		flags.StringVar(&name, "prog", "", "show the program `NAME` of an ELF object only")
+		flags.StringVar(&only, "prog", "", "show the program `NAME` of an ELF object only")
 	}
 	return func(args []string) error {
 		name, err := one("program", args)
@@ -51,12 +51,12 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 			return err
 		}
 		if prog.object != nil {
-			if err := keepProgram(prog.object, name); err != nil {
-				return inFile(args[0], err)
+			if err := keepProgram(prog.object, only); err != nil {
+				return inFile(name, err)
 			}
 			return a.writeObject(o, prog.object)
 		}
-		if name != "" {
+		if only != "" {
 			return usagef("--prog is for ELF objects")
 		}
 		if prog.extended != nil {
