@@ -14,7 +14,18 @@ type Helper struct {
 	Types       TypeSet    // program types that may call it
 	MovesPacket bool       // packet pointers loaded before the call are invalid after it
 	Returns     ReturnKind // what is in R0 after the call
+	Min, Max    int64      // of the number in R0; both 0 if it may be any of 64 bits
+	Calls       MapCalls   // what the map among the arguments must be good for
+	PacketArgs  bool       // memory that it reads may be in the packet
+	Releases    bool       // it takes back what its ArgSocket or ArgRecord stands for
+	GPLOnly     bool       // only for programs whose license is compatible with the GPL
 }
+
+// minErrno is the lowest result that stands for an error (MAX_ERRNO).
+const minErrno = -4095
+
+// MaxLoops is how often [Loop] calls at most (BPF_MAX_LOOPS).
+const MaxLoops = 8 << 20
 
 // An ArgKind says what a helper takes in a register.
 type ArgKind uint8
@@ -41,6 +52,7 @@ const (
 	ArgReadWriteWord                 // 4 bytes that the helper reads and fills
 	ArgString                        // a string that ends with a 0 byte, in a read-only map
 	ArgFormat                        // likewise, a format for numbers in a read-only map
+	ArgRecordSize                    // the size of a record, a constant
 )
 
 // A ReturnKind says what a helper returns. A number is the result, or 0 for
@@ -48,11 +60,13 @@ const (
 type ReturnKind uint8
 
 const (
-	ReturnsScalar  ReturnKind = iota
-	ReturnsNothing            // R0 is undefined
-	ReturnsValue              // pointer to a value of the map in R1
-	ReturnsRecord             // pointer to as many bytes as R2 says, of the ring buffer in R1
-	ReturnsSocket             // pointer to a socket, which the program must release
+	ReturnsScalar     ReturnKind = iota
+	ReturnsNothing               // R0 is undefined
+	ReturnsValue                 // pointer to a value of the map in R1
+	ReturnsRecord                // pointer to as many bytes as R2 says, of the ring buffer in R1
+	ReturnsSocket                // pointer to a socket, which the program must release
+	ReturnsSockCommon            // likewise, of any state: only struct sock_common is there
+	ReturnsLength                // a number of bytes up to the size among the arguments, or an error
 )
 
 // Name returns the helper's name with its prefix, such as "bpf_skb_load_bytes".
