@@ -29,7 +29,7 @@ func (v *verifier) sameFrames(old, cur *state) bool {
 	}
 	for i, f := range old.frames {
 		g := cur.frames[i]
-		if f.fn != g.fn || f.call != g.call || f.loop.helper != g.loop.helper || f.loop.obj != g.loop.obj {
+		if f.fn != g.fn || f.call != g.call || !f.loop.covers(&g.loop) {
 			return false
 		}
 	}
@@ -173,7 +173,7 @@ func (n *renumbering) renumber(s *state) {
 	for i := range s.refs {
 		s.refs[i].id = name(s.refs[i].id)
 	}
-	s.lock.id, s.lock.ref = name(s.lock.id), name(s.lock.ref)
+	s.lock.id = name(s.lock.id)
 	s.nextID = next
 }
 

@@ -1,6 +1,9 @@
 package verifier
 
-import "github.com/bpflab/bpflab/ebpf"
+import (
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
 
 // tailCallDepth is how much stack there may be above a tail call, because the
 // program that is called needs 512 bytes, too, and so on 33 times.
@@ -12,7 +15,7 @@ func (t *task) checkDepth() *failure {
 	d := depths{t: t, tail: make([]bool, len(t.a.funcs))}
 	for pc := 0; pc < len(t.p.Insns); pc += t.p.Insns[pc].Width() {
 		ins := t.p.Insns[pc]
-		if ins.Op == ebpf.ClassJMP|ebpf.Call && ins.Src == 0 && ins.Imm == tailCall {
+		if ins.Op == ebpf.ClassJMP|ebpf.Call && ins.Src == ebpf.CallHelper && ins.Imm == abi.TailCall {
 			d.tail[t.a.fn[pc]] = true
 		}
 	}

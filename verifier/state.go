@@ -27,6 +27,10 @@ type callback struct {
 	helper int32 // number of the helper, 0 for none
 	obj    int32 // the map that for_each_map_elem goes over
 	rounds int32 // how often the callback was entered on this path
+	limit  int32 // how often it can be entered
+	refs   int32 // how many references were held at the call
+	off    int16 // the pointer to the stack that the helper passes on
+	stack  int8  // and its frame, -1 for NULL
 }
 
 // A reference is something that the program has to give back: a socket, a
@@ -46,12 +50,12 @@ type state struct {
 	waits  uint32 // how often may_goto was passed on this path
 }
 
-// A lock is the spin lock held: that in the value of map obj with identity id.
+// A lock is the spin lock held: that in the value of map obj with identity id,
+// see locks.go.
 type lock struct {
 	held bool
 	obj  int32
 	id   uint32
-	ref  uint32
 }
 
 func (s *state) top() *frame { return s.frames[len(s.frames)-1] }
