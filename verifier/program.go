@@ -30,6 +30,10 @@ type Program struct {
 	// programs may return 2 and 3, too.
 	Egress bool
 
+	// Helpers are the prototypes of helper functions beside those in
+	// [abi.Helpers], or in place of them.
+	Helpers []abi.Helper
+
 	// ContextSize is the size in bytes of a context that is bytes
 	// ([abi.ProgType.HasByteContext]).
 	ContextSize int
@@ -53,6 +57,10 @@ func (p *Program) clone() Program {
 	c := *p
 	c.Insns = slices.Clone(p.Insns)
 	c.Maps = cloneMaps(p.Maps)
+	c.Helpers = slices.Clone(p.Helpers)
+	for i := range c.Helpers {
+		c.Helpers[i].Args = slices.Clone(c.Helpers[i].Args)
+	}
 	c.Absent = make(map[int]string, len(p.Absent))
 	for slot, why := range p.Absent {
 		c.Absent[slot] = why

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/verifier"
 )
 
 // A decoder turns instructions into ops. The program is valid by
@@ -19,14 +20,19 @@ type decoder struct {
 	at    int // the instruction being decoded
 
 	absent map[int]string
+	proof  *verifier.Proof // nil in checked mode
 }
 
 // decode adds the program at m.prog[start:] to m.ops and m.calls.
 func (m *Machine) decode(p Program, start int) error {
 	prog := m.prog[start:]
 	m.ops = append(m.ops, make([]op, len(prog))...)
-	d := decoder{m: m, typ: p.Type, start: start, prog: prog, absent: p.Absent}
+	d := decoder{m: m, typ: p.Type, start: start, prog: prog, absent: p.Absent, proof: p.proof}
 	for ; d.at < len(prog); d.at += prog[d.at].Width() {
+		if d.proof != nil && !d.proof.Reached(d.at) {
+			m.ops[start+d.at].code = opInvalid
+			continue
+		}
 		ins := prog[d.at]
 		o := op{dst: uint8(ins.Dst), src: uint8(ins.Src), off: int32(ins.Off), imm: uint64(int64(ins.Imm))}
 		var err error
@@ -124,8 +130,22 @@ func (d *decoder) jump(o *op, ins ebpf.Instruction) error {
 		o.code = opMayGoto
 	default:
 		o.code = jumpCodes[operation] + forms(ins, ebpf.ClassJMP32)
+		d.decided(o)
 	}
 	return nil
+}
+
+// decided makes a conditional jump that goes one way only unconditional.
+func (d *decoder) decided(o *op) {
+	if d.proof == nil {
+		return
+	}
+	switch jumps, falls := d.proof.Branches(d.at); {
+	case !falls:
+		o.code = opJump
+	case !jumps:
+		o.code, o.off = opJump, int32(d.start+d.at+1)
+	}
 }
 
 func (d *decoder) call(o *op, ins ebpf.Instruction) error {
@@ -164,24 +184,28 @@ func (d *decoder) memory(o *op, ins ebpf.Instruction) error {
 		}
 		o.code, o.off = opLoadPacket+width, int32(mode&ebpf.ModeIND)
 	case class == ebpf.ClassLDX && mode == ebpf.ModeMEM:
-		o.code = d.frameOr(opLoad, opLoadFrame, ins.Src, ins) + width
+		o.code = d.checkedOr(opLoad, opLoadPlain, ins.Src, ins) + width
 	case class == ebpf.ClassLDX && mode == ebpf.ModeMEMSX:
 		o.code = opLoadSigned + width
 	case class == ebpf.ClassSTX && mode == ebpf.ModeMEM:
-		o.code = d.frameOr(opStore, opStoreFrame, ins.Dst, ins) + width
+		o.code = d.checkedOr(opStore, opStorePlain, ins.Dst, ins) + width
 	case class == ebpf.ClassST && mode == ebpf.ModeMEM:
-		o.code = d.frameOr(opStoreImm, opStoreImmFrame, ins.Dst, ins) + width
+		o.code = d.checkedOr(opStoreImm, opStoreImmPlain, ins.Dst, ins) + width
 	case class == ebpf.ClassSTX && mode == ebpf.ModeATOMIC:
 		o.code = opAtomic + width
 	}
 	return nil
 }
 
-// frameOr returns the code of an access at the frame pointer if base is it and
-// the access lies in the frame, else the code of a checked access.
-func (d *decoder) frameOr(checked, frame opcode, base ebpf.Register, ins ebpf.Instruction) opcode {
+// checkedOr returns the plain code of an access that is known to be good, the
+// other one else. A store to the packet stays checked, because a check that
+// succeeds also notes that the packet has changed.
+func (d *decoder) checkedOr(checked, plain opcode, base ebpf.Register, ins ebpf.Instruction) opcode {
 	if base == ebpf.R10 && ins.Off >= -stackSize && int(ins.Off)+ins.Op.Bytes() <= 0 {
-		return frame
+		return plain
+	}
+	if d.proof != nil && (checked == opLoad || d.proof.Regions(d.at)&(verifier.Packet|verifier.Metadata) == 0) {
+		return plain
 	}
 	return checked
 }

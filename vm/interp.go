@@ -412,31 +412,31 @@ func (m *Machine) interpret() stop {
 			}
 			store64(unsafe.Add(base, a), o.imm)
 
-		// Memory at R10, checked when the program was loaded.
-		case opLoadFrame:
-			r[o.dst&15] = uint64(*(*uint8)(unsafe.Add(base, r[10]+uint64(o.off))))
-		case opLoadFrame + 1:
-			r[o.dst&15] = uint64(load16(unsafe.Add(base, r[10]+uint64(o.off))))
-		case opLoadFrame + 2:
-			r[o.dst&15] = uint64(load32(unsafe.Add(base, r[10]+uint64(o.off))))
-		case opLoadFrame + 3:
-			r[o.dst&15] = load64(unsafe.Add(base, r[10]+uint64(o.off)))
-		case opStoreFrame:
-			*(*uint8)(unsafe.Add(base, r[10]+uint64(o.off))) = uint8(r[o.src&15])
-		case opStoreFrame + 1:
-			store16(unsafe.Add(base, r[10]+uint64(o.off)), uint16(r[o.src&15]))
-		case opStoreFrame + 2:
-			store32(unsafe.Add(base, r[10]+uint64(o.off)), uint32(r[o.src&15]))
-		case opStoreFrame + 3:
-			store64(unsafe.Add(base, r[10]+uint64(o.off)), r[o.src&15])
-		case opStoreImmFrame:
-			*(*uint8)(unsafe.Add(base, r[10]+uint64(o.off))) = uint8(o.imm)
-		case opStoreImmFrame + 1:
-			store16(unsafe.Add(base, r[10]+uint64(o.off)), uint16(o.imm))
-		case opStoreImmFrame + 2:
-			store32(unsafe.Add(base, r[10]+uint64(o.off)), uint32(o.imm))
-		case opStoreImmFrame + 3:
-			store64(unsafe.Add(base, r[10]+uint64(o.off)), o.imm)
+		// Memory that needs no check: at R10, or proved.
+		case opLoadPlain:
+			r[o.dst&15] = uint64(*(*uint8)(unsafe.Add(base, r[o.src&15]+uint64(o.off))))
+		case opLoadPlain + 1:
+			r[o.dst&15] = uint64(load16(unsafe.Add(base, r[o.src&15]+uint64(o.off))))
+		case opLoadPlain + 2:
+			r[o.dst&15] = uint64(load32(unsafe.Add(base, r[o.src&15]+uint64(o.off))))
+		case opLoadPlain + 3:
+			r[o.dst&15] = load64(unsafe.Add(base, r[o.src&15]+uint64(o.off)))
+		case opStorePlain:
+			*(*uint8)(unsafe.Add(base, r[o.dst&15]+uint64(o.off))) = uint8(r[o.src&15])
+		case opStorePlain + 1:
+			store16(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), uint16(r[o.src&15]))
+		case opStorePlain + 2:
+			store32(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), uint32(r[o.src&15]))
+		case opStorePlain + 3:
+			store64(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), r[o.src&15])
+		case opStoreImmPlain:
+			*(*uint8)(unsafe.Add(base, r[o.dst&15]+uint64(o.off))) = uint8(o.imm)
+		case opStoreImmPlain + 1:
+			store16(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), uint16(o.imm))
+		case opStoreImmPlain + 2:
+			store32(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), uint32(o.imm))
+		case opStoreImmPlain + 3:
+			store64(unsafe.Add(base, r[o.dst&15]+uint64(o.off)), o.imm)
 
 		// Calls and returns.
 		case opCall:

@@ -51,16 +51,18 @@ const (
 )
 
 // Loads and stores come in one code a width: add log2 of the width in bytes.
-// Those whose base is the frame pointer are checked once, when the program is
-// loaded, because R10 never changes within a frame.
+// Plain ones are not checked when they run: those whose base is the frame
+// pointer are when the program is loaded, because R10 never changes within a
+// frame, and those of a program that comes with a proof have been by the
+// verifier.
 const (
 	opLoad          = endOfForms + 4*iota // zero-extending
 	opLoadSigned                          // sign-extending, width up to 4
 	opStore                               // a register
 	opStoreImm                            // an immediate
-	opLoadFrame                           // at R10
-	opStoreFrame                          // at R10, a register
-	opStoreImmFrame                       // at R10, an immediate
+	opLoadPlain                           // unchecked, zero-extending
+	opStorePlain                          // unchecked, a register
+	opStoreImmPlain                       // unchecked, an immediate
 	opLoadPacket                          // legacy packet load (LD_ABS, LD_IND), width up to 4
 	opAtomic                              // width 4 or 8, but for load-acquire and store-release
 	endOfWidths

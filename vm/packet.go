@@ -52,6 +52,9 @@ func (m *Machine) growPacket(n int) error {
 func (m *Machine) receive(in *engine.Packet) error {
 	p := &m.packet
 	data := in.Data[m.linkHeader(in):]
+	if len(data) < m.entry.needs {
+		return fmt.Errorf("%w: %d bytes, where the program was proved for a context of %d", engine.ErrPacket, len(data), m.entry.needs)
+	}
 	if uint64(len(data))+headRoom > uint64(p.end-p.start) {
 		if err := m.growPacket(2 * len(data)); err != nil {
 			return fmt.Errorf("%w: %d bytes: %w", engine.ErrPacket, len(data), err)

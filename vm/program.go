@@ -8,6 +8,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm/arena"
 	"github.com/bpflab/bpflab/vm/maps"
 )
@@ -24,6 +25,9 @@ type Program struct {
 	// which the program finds out before it calls them: reaching one is a
 	// fault with that text.
 	Absent map[int]string
+
+	proof       *verifier.Proof // see LoadProved
+	contextSize int             // that it was proved for
 }
 
 // A Collection is what a machine is made of: programs that may call each other
@@ -39,6 +43,7 @@ type program struct {
 	name       string
 	typ        abi.ProgType
 	start, end int
+	needs      int // bytes of a context that is bytes, by the program's proof
 }
 
 // New makes a machine for one program of the given type. The program is
@@ -164,6 +169,9 @@ func (m *Machine) add(to *program, p Program) error {
 	start := len(m.prog)
 	m.prog = append(m.prog, p.Insns...)
 	to.start, to.end = start, len(m.prog)
+	if p.proof != nil {
+		to.needs = p.contextSize
+	}
 	m.usesStack = m.usesStack || slices.ContainsFunc(p.Insns, usesStack)
 	return m.decode(p, start)
 }
