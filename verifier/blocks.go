@@ -13,7 +13,7 @@ import (
 type graph struct {
 	blocks []block // rising by start
 	block  []int32 // by slot: index of its block
-	order  []int32 // the blocks so that, cycles apart, each comes behind its successors
+	order  []int32 // the blocks so that, cycles apart, each comes behind its successors and mostly behind what it calls
 	preds  []int32 // predecessors of blocks, those of a block side by side
 }
 
@@ -25,6 +25,7 @@ type block struct {
 	pred       int32    // where in graph.preds its predecessors are
 	preds      int32    // how many they are
 	loop       int32    // as in analysis.loop
+	place      int32    // in graph.order
 }
 
 const noBlock = -1
@@ -144,20 +145,27 @@ func (a *analysis) findComponents() {
 		open:     make([]int32, 0, 16),
 	}
 	t.low = t.index[len(a.blocks):]
-	a.order = make([]int32, 0, len(a.blocks))
+	t.order = make([]int32, 0, len(a.blocks))
 	waiting := make([]int32, 1, 8) // functions that are called
 	seen := make([]bool, len(a.funcs))
 	seen[0] = true
 	for len(waiting) > 0 {
 		f := waiting[len(waiting)-1]
 		waiting = waiting[:len(waiting)-1]
+		first := len(t.order)
 		t.walk(a.block[a.funcs[f].start])
+		slices.Reverse(t.order[first:])
 		for _, c := range a.callsIn(f) {
 			if t.index[a.block[c.slot]] != 0 && !seen[c.fn] {
 				seen[c.fn] = true
 				waiting = append(waiting, c.fn)
 			}
 		}
+	}
+	slices.Reverse(t.order)
+	a.order = t.order
+	for i, b := range a.order {
+		a.blocks[b].place = int32(i)
 	}
 	a.loop = make([]int32, len(a.block))
 	for i, b := range a.block {
@@ -167,6 +175,7 @@ func (a *analysis) findComponents() {
 
 type tarjan struct {
 	*analysis
+	order      []int32 // of the blocks found, against graph.order
 	index, low []int32 // by block: when it was found, from 1; the earliest block that it leads back to
 	path       []step  // from the entry to the block being looked at
 	open       []int32 // blocks found whose component is not complete
@@ -278,9 +287,15 @@ func (a *analysis) takesCallbacks() bool {
 
 // callsIn returns the call sites in function f.
 func (a *analysis) callsIn(f int32) []callSite {
-	from, _ := slices.BinarySearchFunc(a.calls, a.funcs[f].start, bySlot)
-	to, _ := slices.BinarySearchFunc(a.calls, a.funcs[f].end, bySlot)
-	return a.calls[from:to]
+	return a.calls[a.sitesBefore(a.funcs[f].start):a.sitesBefore(a.funcs[f].end)]
+}
+
+// siteAt returns the call site at a slot that is one.
+func (a *analysis) siteAt(slot int32) *callSite { return &a.calls[a.sitesBefore(slot)] }
+
+func (a *analysis) sitesBefore(slot int32) int {
+	n, _ := slices.BinarySearchFunc(a.calls, slot, bySlot)
+	return n
 }
 
 func bySlot(c callSite, slot int32) int { return int(c.slot - slot) }

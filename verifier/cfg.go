@@ -44,6 +44,10 @@ type callSite struct {
 	slot    int32
 	fn      int32 // index of the function
 	address bool  // it takes the function's address for a callback
+
+	// frames are the argument registers that may point into the caller's
+	// frame.
+	frames uint16
 }
 
 // Limits of the kernel: BPF_COMPLEXITY_LIMIT_INSNS, BPF_MAX_SUBPROGS and
@@ -224,7 +228,7 @@ func isMayGoto(ins ebpf.Instruction) bool { return ins.Op == ebpf.ClassJMP|ebpf.
 // isLegacyLoad reports whether an instruction is a packet load of classic BPF,
 // which returns 0 from the function if the bytes are not there.
 func isLegacyLoad(ins ebpf.Instruction) bool {
-	return ins.Op.Class() == ebpf.ClassLD && ins.Op != ebpf.LoadImm64
+	return ins.Op.Class() == ebpf.ClassLD && (ins.Op.Mode() == ebpf.ModeABS || ins.Op.Mode() == ebpf.ModeIND)
 }
 
 // isCall reports whether an instruction calls something: a helper function, a

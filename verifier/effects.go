@@ -2,119 +2,197 @@ package verifier
 
 import (
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
 // An effect is what an instruction does to registers and to the stack of its
-// function, as far as it can be said without following paths. For the
-// registers that a function of the program reads see analysis.liveIn.
+// function, as far as it can be said without following paths. What a function
+// of the program reads when it is called is not in it.
 type effect struct {
 	reads, writes uint16 // bit r: register r; a call writes what it leaves unusable
+	uses, sets    halves // parts of the stack that it may read, that it overwrites on every path
+
+	addr    content // what the address of a load or store holds
+	matters bool    // the verdict depends on the values: a comparison of pointers, a call for which the key matters
 }
 
-const (
-	argRegs = 1<<ebpf.R1 | 1<<ebpf.R2 | 1<<ebpf.R3 | 1<<ebpf.R4 | 1<<ebpf.R5
-	callee  = 1<<ebpf.R0 | argRegs // what a call writes
-	always  = 1 << ebpf.R10        // what is always live
-)
+// halves is a set of halves of stack slots: bit i of upper stands for the four
+// bytes at R10-8i-4, bit i of lower for those at R10-8i-8. Slots are the unit
+// of the states, but keys of four bytes are common.
+type halves struct{ upper, lower uint64 }
 
-func bit(r ebpf.Register) uint16 { return 1 << r }
+var allHalves = halves{^uint64(0), ^uint64(0)}
 
-func (a *analysis) findEffects() {
-	a.effects = make([]effect, len(a.p.Insns))
-	for i := 0; i < len(a.p.Insns); i += a.p.Insns[i].Width() {
-		e := &a.effects[i]
-		e.reads, e.writes = registers(a.p.Insns[i])
-	}
-	for slot := range a.p.Absent {
-		// The path ends there. Some slots may be of other instructions.
-		if slot >= 0 && slot < len(a.effects) && isCall(a.p.Insns[slot]) {
-			a.effects[slot].reads = 0
-		}
+func (h halves) or(o halves) halves  { return halves{h.upper | o.upper, h.lower | o.lower} }
+func (h halves) not(o halves) halves { return halves{h.upper &^ o.upper, h.lower &^ o.lower} }
+func (h halves) and(o halves) halves { return halves{h.upper & o.upper, h.lower & o.lower} }
+func (h halves) empty() bool         { return h.upper|h.lower == 0 }
+
+// slots returns the slots of which a half is in the set.
+func (h halves) slots() uint64 { return h.upper | h.lower }
+
+// touched returns the halves of which bytes are in [from, to), counted from
+// R10, covered those that are in it whole. What is outside of the stack is
+// left out.
+func touched(from, to int) halves {
+	from, to = max(from, -stackBytes), min(to, 0)
+	return halvesFrom(-to/4, (-from+3)/4-1)
+}
+
+func covered(from, to int) halves {
+	from, to = max(from, -stackBytes), min(to, 0)
+	return halvesFrom((-to+3)/4, -from/4-1)
+}
+
+// halvesFrom returns the halves numbered first to last, counted downwards from
+// R10.
+func halvesFrom(first, last int) halves {
+	return halves{
+		upper: bitsFrom((first+1)/2, last>>1),
+		lower: bitsFrom(first/2, (last-1)>>1),
 	}
 }
 
-// registers returns the registers that an instruction reads and writes; of
-// calls of the program's functions, not what those read.
-func registers(ins ebpf.Instruction) (reads, writes uint16) {
-	dst, src := bit(ins.Dst), bit(ins.Src)
+func bitsFrom(first, last int) uint64 {
+	if first > last {
+		return 0
+	}
+	return ^uint64(0) >> (63 - last + first) << first
+}
+
+// reached returns the halves that an access of size bytes at c+off touches,
+// and those that it covers for certain. A size below 0 is not known.
+func (c content) reached(off, size int) (touches, covers halves) {
+	switch {
+	case c.kind == holdsFrame:
+		return allHalves, halves{}
+	case c.kind != holdsFrameAt:
+		return halves{}, halves{}
+	}
+	at := int(c.n) + off
+	if size < 0 {
+		return touched(at, 0), halves{}
+	}
+	return touched(at, at+size), covered(at, at+size)
+}
+
+// effectAt returns the effect of an instruction on what t.now holds.
+func (t *tracer) effectAt(slot int32) effect {
+	ins := t.p.Insns[slot]
+	r := &t.now.regs
+	var e effect
+	e.reads, e.writes = registers(ins)
 	switch ins.Op.Class() {
-	case ebpf.ClassALU, ebpf.ClassALU64:
-		op := ins.Op.Operation()
-		if op != ebpf.Mov {
-			reads = dst
-		}
-		if ins.Op.Source() == ebpf.SourceX && op != ebpf.Neg && op != ebpf.Endian {
-			reads |= src
-		}
-		return reads, dst
-	case ebpf.ClassLD:
-		return legacyRegisters(ins)
 	case ebpf.ClassLDX:
-		return src, dst
-	case ebpf.ClassST:
-		return dst, 0
-	case ebpf.ClassSTX:
-		if ins.Op.Mode() == ebpf.ModeATOMIC {
-			return atomicRegisters(ins)
+		e.addr = r[ins.Src]
+		e.uses, _ = e.addr.reached(int(ins.Off), ins.Op.Bytes())
+	case ebpf.ClassST, ebpf.ClassSTX:
+		t.storeEffect(&e, ins)
+	case ebpf.ClassJMP, ebpf.ClassJMP32:
+		switch {
+		case isCall(ins):
+			t.callEffect(&e, slot)
+		case isBranch(ins):
+			e.matters = !r[ins.Dst].isNumber() || !t.operand(ins).isNumber()
 		}
-		return dst | src, 0
 	}
-	return jumpRegisters(ins)
+	return e
 }
 
-func legacyRegisters(ins ebpf.Instruction) (reads, writes uint16) {
-	switch ins.Op.Mode() {
-	case ebpf.ModeABS:
-		return bit(ebpf.R6), callee
-	case ebpf.ModeIND:
-		return bit(ebpf.R6) | bit(ins.Src), callee
+func (t *tracer) storeEffect(e *effect, ins ebpf.Instruction) {
+	e.addr = t.now.regs[ins.Dst]
+	atomic := ins.Op.Class() == ebpf.ClassSTX && ins.Op.Mode() == ebpf.ModeATOMIC
+	if atomic && ins.Imm == ebpf.LoadAcquire {
+		e.addr = t.now.regs[ins.Src]
 	}
-	return 0, bit(ins.Dst)
+	touches, covers := e.addr.reached(int(ins.Off), ins.Op.Bytes())
+	if atomic && ins.Imm != ebpf.StoreRelease {
+		e.uses = touches
+	} else {
+		e.sets = covers
+	}
 }
 
-func atomicRegisters(ins ebpf.Instruction) (reads, writes uint16) {
-	dst, src := bit(ins.Dst), bit(ins.Src)
-	switch {
-	case ins.Imm == ebpf.LoadAcquire:
-		return src, dst
-	case ins.Imm == ebpf.StoreRelease:
-		return dst | src, 0
-	case ins.Imm == ebpf.AtomicCmpXchg:
-		return dst | src | bit(ebpf.R0), bit(ebpf.R0)
-	case ins.Imm&ebpf.AtomicFetch != 0:
-		return dst | src, src
+func (t *tracer) callEffect(e *effect, slot int32) {
+	ins := t.p.Insns[slot]
+	if _, absent := t.p.Absent[int(slot)]; absent {
+		e.reads = 0 // no path goes on here
+		return
 	}
-	return dst | src, 0
-}
-
-func jumpRegisters(ins ebpf.Instruction) (reads, writes uint16) {
-	switch {
-	case isExit(ins):
-		return bit(ebpf.R0), 0
+	var frames uint16
+	for r := ebpf.R1; r <= ebpf.R5; r++ {
+		if t.now.regs[r].isFrame() {
+			frames |= bit(r)
+		}
+	}
+	switch h := helperOf(ins); {
 	case isLocalCall(ins):
-		return 0, callee
-	case isCall(ins):
-		return callReads(ins), callee
-	case isBranch(ins):
-		reads = bit(ins.Dst)
-		if ins.Op.Source() == ebpf.SourceX {
-			reads |= bit(ins.Src)
+		t.siteAt(slot).frames = frames
+	case h == nil && frames != 0:
+		e.uses = allHalves
+	case h != nil:
+		for i := range h.Args {
+			t.argumentEffect(e, h, i)
 		}
 	}
-	return reads, 0
 }
 
-// callReads returns the registers that a call reads which does not go to a
-// function of the program: all arguments where there is no prototype.
-func callReads(ins ebpf.Instruction) uint16 {
-	if h := helperOf(ins); h != nil {
-		return argRegs & (2<<len(h.Args) - 1)
+// argumentEffect adds the stack memory that a helper function reaches by its
+// i-th argument.
+func (t *tracer) argumentEffect(e *effect, h *abi.Helper, i int) {
+	arg := t.now.regs[argRegister(i)]
+	spec := t.mapIn(t.now.regs[ebpf.R1])
+	size, reads := -1, true
+	switch h.Args[i] {
+	case abi.ArgReadMem, abi.ArgReadMemOrNull:
+		size = t.size(i + 1)
+	case abi.ArgWriteMem, abi.ArgWriteMemOrNull:
+		size, reads = t.size(i+1), false
+	case abi.ArgMapKey:
+		if spec != nil {
+			size = int(spec.KeySize)
+		}
+		e.matters = h.ID == abi.MapLookupElem && (spec == nil || spec.Kind == abi.ArrayMap || spec.Kind == abi.PerCPUArray)
+	case abi.ArgMapValue, abi.ArgMapValueOut:
+		if spec != nil {
+			size = int(spec.ValueSize)
+		}
+		reads = h.Args[i] == abi.ArgMapValue
+	case abi.ArgWriteLong:
+		size, reads = 8, false
+	case abi.ArgReadWriteWord:
+		size = 4
+	case abi.ArgPointerOrNull:
+		if arg.isFrame() {
+			e.uses = allHalves // a callback gets it
+		}
+		return
+	default:
+		return
 	}
-	if ins.Op == ebpf.CallX {
-		return argRegs | bit(ins.Dst)
+	touches, covers := arg.reached(0, size)
+	if reads {
+		e.uses = e.uses.or(touches)
+	} else {
+		e.sets = e.sets.or(covers)
 	}
-	return argRegs
 }
 
-// argRegister returns the register of a helper's i-th argument, counted from 0.
-func argRegister(i int) ebpf.Register { return ebpf.R1 + ebpf.Register(i) }
+// size is the constant in the register of an argument, or -1.
+func (t *tracer) size(arg int) int {
+	if c := t.now.regs[argRegister(arg)]; c.kind == holdsConstant && c.n >= 0 {
+		return int(c.n)
+	}
+	return -1
+}
+
+// mapIn returns the map that a register holds, or nil.
+func (t *tracer) mapIn(c content) *abi.MapSpec {
+	switch c.kind {
+	case holdsMap:
+		return &t.p.Maps[c.n]
+	case holdsInnerMap:
+		return t.p.Maps[c.n].Inner
+	}
+	return nil
+}

@@ -1,73 +1,97 @@
 package verifier
 
-// findLiveness finds out which registers and stack slots may still be read: a
-// pass against the flow of control, repeated for the blocks whose successors
-// have changed. A call of a function of the program reads what is live at its
-// start.
+// A liveness is what may be read, from some point on, before it is written.
+type liveness struct {
+	regs  uint16
+	stack halves
+}
+
+// findLiveness finds out which registers and stack slots may still be read,
+// from the ends of the program to its start. A call of a function of the
+// program reads what is live at its start.
 func (a *analysis) findLiveness() {
-	n := len(a.p.Insns)
-	a.liveRegs = make([]uint16, n)
-	a.liveSlots = make([]uint64, n)
-	for i := range a.liveSlots {
-		a.liveSlots[i] = ^uint64(0)
-	}
-	callee := a.callees()
-	q := newQueue(len(a.blocks))
+	a.liveRegs = make([]uint16, len(a.p.Insns))
+	a.liveSlots = make([]uint64, len(a.p.Insns))
+	at := make([]liveness, len(a.blocks)) // at the starts of blocks
+	q := a.newQueue(false)
 	for _, b := range a.order {
 		q.add(b)
 	}
-	for !q.empty() {
-		i := q.take()
-		if !a.liveIn(i, callee) {
+	for b := q.take(); b != noBlock; b = q.take() {
+		live := a.liveBlock(b, at)
+		if live == at[b] {
 			continue
 		}
-		b := &a.blocks[i]
-		for _, p := range a.predecessors(i) {
-			q.add(p)
-		}
-		if f := a.fn[b.start]; b.start == a.funcs[f].start {
-			for _, c := range a.calls {
-				if c.fn == f {
-					q.add(a.block[c.slot])
-				}
-			}
-		}
+		at[b] = live
+		a.addBefore(q, b)
 	}
 }
 
-// callees returns, by slot, the function that is called, or -1.
-func (a *analysis) callees() map[int32]int32 {
-	m := make(map[int32]int32, len(a.calls))
+// addBefore adds to the queue what depends on what is known at the start of a
+// block: its predecessors, and calls.
+func (a *analysis) addBefore(q *queue, b int32) {
+	for _, p := range a.predecessors(b) {
+		q.add(p)
+	}
+	start := a.blocks[b].start
+	f := a.fn[start]
+	if start != a.funcs[f].start {
+		return
+	}
 	for _, c := range a.calls {
-		if !c.address {
-			m[c.slot] = c.fn
+		if c.fn == f && !c.address {
+			q.add(a.block[c.slot])
 		}
 	}
-	return m
 }
 
-// liveIn goes through a block backwards. It reports whether what is live at
-// its start has grown.
-func (a *analysis) liveIn(i int32, callee map[int32]int32) bool {
+// liveBlock goes through a block backwards, and returns what is live at its
+// start.
+func (a *analysis) liveBlock(i int32, at []liveness) liveness {
 	b := &a.blocks[i]
-	live := uint16(always)
+	live := liveness{regs: alwaysLive}
 	for _, s := range b.succ {
 		if s != noBlock {
-			live |= a.liveRegs[a.blocks[s].start]
+			live.regs |= at[s].regs
+			live.stack = live.stack.or(at[s].stack)
 		}
 	}
-	was := a.liveRegs[b.start]
 	for slot := b.end - 1; slot >= b.start; slot-- {
 		e := &a.effects[slot]
-		live = live&^e.writes | e.reads
+		live.regs = live.regs&^e.writes | e.reads
+		live.stack = live.stack.not(e.sets).or(e.uses)
 		if isLocalCall(a.p.Insns[slot]) {
-			live |= a.liveRegs[a.funcs[callee[slot]].start] & argRegs
+			regs, stack := a.calleeReads(slot)
+			live.regs |= regs
+			live.stack = live.stack.or(stack)
 		}
-		a.liveRegs[slot] = live
+		a.liveRegs[slot] = live.regs
+		a.liveSlots[slot] = live.stack.slots()
 	}
-	return live != was
+	return live
+}
+
+// calleeReads returns what the function called at a slot may read of the
+// caller's values, as far as is known: its arguments, and the whole stack if
+// one of them points there.
+func (a *analysis) calleeReads(slot int32) (regs uint16, stack halves) {
+	site := a.siteAt(slot)
+	regs = a.liveRegs[a.funcs[site.fn].start] & argRegs
+	if _, absent := a.p.Absent[int(slot)]; absent {
+		return 0, halves{}
+	}
+	if regs&site.frames != 0 {
+		stack = allHalves
+	}
+	return regs, stack
 }
 
 // duringCall returns the slots of the caller's frame that may be read while
 // what is called at a slot runs, or after it.
-func (a *analysis) duringCall(slot int) uint64 { return ^uint64(0) }
+func (a *analysis) duringCall(slot int) uint64 {
+	reads := a.effects[slot].uses
+	if isLocalCall(a.p.Insns[slot]) {
+		_, reads = a.calleeReads(int32(slot))
+	}
+	return a.liveSlots[slot+1] | reads.slots()
+}

@@ -1,16 +1,195 @@
 package verifier
 
+import (
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
 // A relevance says, by slot, which of the live values matter for the verdict:
-// the same sets as analysis.liveRegs and liveSlots, or smaller ones.
+// numbers that are not in it can be forgotten, and the paths that differ only
+// in them become one. Pointers are never forgotten; for them the sets speak of
+// their offsets.
+//
+// What matters is where an access goes and how long it is, what a helper
+// function looks at, a returned value that is checked, the operands of those
+// conditional jumps whose direction matters, and everything that such values
+// are computed from. What is stored in maps and packets does not, because what
+// comes back from there can be anything.
 type relevance struct {
 	regs  []uint16
 	slots []uint64
 }
 
-// relevant finds out which values matter if the conditional jumps in branches,
-// by slot, are to be decided as exactly as possible.
+// A relevanceSearch goes against the flow of control, as findLiveness does.
+type relevanceSearch struct {
+	*analysis
+	relevance
+	branches []bool     // by slot: the jump's direction matters
+	queue    *queue     // of blocks
+	at       []liveness // what matters at the starts of blocks
+	returns  []bool     // by function: so does what it returns
+}
+
+// relevant finds out which values matter if the directions of the conditional
+// jumps in branches, by slot, do. Comparisons of pointers, which are about
+// NULL and the bounds of the packet, matter always.
 func (a *analysis) relevant(p *Program, branches []bool) *relevance {
-	return &relevance{regs: a.liveRegs, slots: a.liveSlots}
+	n := len(p.Insns)
+	s := relevanceSearch{
+		analysis:  a,
+		relevance: relevance{make([]uint16, n), make([]uint64, n)},
+		branches:  branches,
+		queue:     a.newQueue(false),
+		at:        make([]liveness, len(a.blocks)),
+		returns:   make([]bool, len(a.funcs)),
+	}
+	for i, f := range a.funcs {
+		s.returns[i] = f.callback // bpf_loop and its kin want 0 or 1
+	}
+	s.returns[0] = s.returns[0] || p.Type == abi.CGroupSKB
+	for _, b := range a.order {
+		s.queue.add(b)
+	}
+	for b := s.queue.take(); b != noBlock; b = s.queue.take() {
+		if m := s.beforeBlock(b); m != s.at[b] {
+			s.at[b] = m
+			a.addBefore(s.queue, b)
+		}
+	}
+	return &s.relevance
+}
+
+// beforeBlock goes through a block backwards, and returns what matters at its
+// start.
+func (s *relevanceSearch) beforeBlock(i int32) liveness {
+	b := &s.blocks[i]
+	m := liveness{regs: alwaysLive}
+	for _, next := range b.succ {
+		if next != noBlock {
+			m.regs |= s.at[next].regs
+			m.stack = m.stack.or(s.at[next].stack)
+		}
+	}
+	for slot := b.end - 1; slot >= b.start; slot-- {
+		s.before(slot, &m)
+		s.regs[slot] = m.regs
+		s.slots[slot] = m.stack.slots()
+	}
+	return m
+}
+
+// before turns what matters after an instruction into what matters before it.
+func (s *relevanceSearch) before(slot int32, m *liveness) {
+	ins := s.p.Insns[slot]
+	e := &s.effects[slot]
+	switch ins.Op.Class() {
+	case ebpf.ClassALU, ebpf.ClassALU64:
+		if m.regs&e.writes != 0 {
+			m.regs = m.regs&^e.writes | e.reads
+		}
+	case ebpf.ClassLD:
+		m.regs &^= e.writes
+		if isLegacyLoad(ins) {
+			m.regs |= bit(ebpf.R6) // the offset is checked when the program runs
+		}
+	case ebpf.ClassLDX:
+		m.load(ins, e)
+	case ebpf.ClassST:
+		m.stack = m.stack.not(e.sets)
+		m.regs |= bit(ins.Dst)
+	case ebpf.ClassSTX:
+		m.store(ins, e)
+	default:
+		s.beforeJump(slot, m)
+	}
+}
+
+// load is for loads into a register.
+func (m *liveness) load(ins ebpf.Instruction, e *effect) {
+	wanted := m.regs&e.writes != 0
+	m.regs = m.regs&^e.writes | e.reads
+	if wanted {
+		m.stack = m.stack.or(e.uses)
+	}
+}
+
+// store is for stores of a register: its value matters if what is stored in
+// that part of the stack does. The result of an atomic operation is not known
+// anyway.
+func (m *liveness) store(ins ebpf.Instruction, e *effect) {
+	if ins.Op.Mode() == ebpf.ModeATOMIC && ins.Imm != ebpf.StoreRelease {
+		if ins.Imm == ebpf.LoadAcquire {
+			m.load(ins, e)
+			return
+		}
+		m.regs = m.regs&^e.writes | bit(ins.Dst)
+		return
+	}
+	touches, _ := e.addr.reached(int(ins.Off), ins.Op.Bytes())
+	if e.addr.kind == holdsOuter || !touches.and(m.stack).empty() {
+		m.regs |= bit(ins.Src)
+	}
+	m.stack = m.stack.not(e.sets)
+	m.regs |= bit(ins.Dst)
+}
+
+func (s *relevanceSearch) beforeJump(slot int32, m *liveness) {
+	ins := s.p.Insns[slot]
+	e := &s.effects[slot]
+	switch {
+	case isExit(ins):
+		if s.returns[s.fn[slot]] {
+			m.regs |= bit(ebpf.R0)
+		}
+	case isLocalCall(ins):
+		s.beforeCall(slot, m)
+	case isCall(ins):
+		m.regs &^= e.writes
+		m.stack = m.stack.not(e.sets)
+		s.beforeHelper(ins, e, m)
+	case isBranch(ins):
+		// Each operand can tell something about the other.
+		if e.matters || s.branches[slot] || m.regs&e.reads != 0 {
+			m.regs |= e.reads
+		}
+	}
+}
+
+// beforeCall is for calls of the program's functions: those arguments matter
+// that do at the start of the function, and its result may.
+func (s *relevanceSearch) beforeCall(slot int32, m *liveness) {
+	callee := s.siteAt(slot).fn
+	if m.regs&bit(ebpf.R0) != 0 && !s.returns[callee] {
+		s.returns[callee] = true
+		f := &s.funcs[callee]
+		for b := s.graph.block[f.start]; b <= s.graph.block[f.end-1]; b++ {
+			if isExit(s.p.Insns[s.blocks[b].end-1]) {
+				s.queue.add(b)
+			}
+		}
+	}
+	reads, stack := s.calleeReads(slot)
+	start := s.graph.block[s.funcs[callee].start]
+	m.regs = m.regs&^callerRegs | s.at[start].regs&reads
+	m.stack = m.stack.or(stack)
+}
+
+func (s *relevanceSearch) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
+	h := helperOf(ins)
+	if h == nil {
+		m.regs |= e.reads
+		m.stack = m.stack.or(e.uses)
+		return
+	}
+	for i, kind := range h.Args {
+		// The size of a record is what is known of its memory.
+		if kind != abi.ArgScalar || h.ID == abi.RingbufReserve && i == 1 {
+			m.regs |= bit(argRegister(i))
+		}
+	}
+	if e.matters || takesCallback(h) {
+		m.stack = m.stack.or(e.uses)
+	}
 }
 
 // loopBranches returns, by slot, the conditional jumps by which cycles end.

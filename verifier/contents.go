@@ -1,0 +1,191 @@
+package verifier
+
+// A content is what can be said of a register or a stack slot for all paths at
+// once. It is there to find out which stack slots an instruction reaches and
+// which comparisons are of pointers; the states of the search know better.
+type content struct {
+	kind contentKind
+	n    int16 // of the kinds that say so
+}
+
+type contentKind uint8
+
+const (
+	holdsAnything contentKind = iota // but no pointer into this frame or those of callers
+	holdsNumber
+	holdsConstant // n
+	holdsPointer  // to something that is not on a stack
+	holdsContext  // the context
+	holdsMap      // map n
+	holdsInnerMap // a map that was found in map n
+	holdsFrameAt  // R10 + n, on every path
+	holdsFrame    // possibly a pointer into this frame
+	holdsOuter    // possibly a pointer into the frame of a caller, not this one
+)
+
+// stackBytes is the size of a frame.
+const stackBytes = 512
+
+func (c content) isFrame() bool { return c.kind == holdsFrameAt || c.kind == holdsFrame }
+
+func (c content) isNumber() bool { return c.kind == holdsNumber || c.kind == holdsConstant }
+
+func constantContent(v int64) content {
+	if v != int64(int16(v)) {
+		return content{kind: holdsNumber}
+	}
+	return content{holdsConstant, int16(v)}
+}
+
+// frameContent is R10 + n. Offsets on the way to one in the frame may be
+// outside of it.
+func frameContent(n int) content {
+	if n < -2*stackBytes || n > 2*stackBytes {
+		return content{kind: holdsFrame}
+	}
+	return content{holdsFrameAt, int16(n)}
+}
+
+// join returns what can be said of a place that holds one or the other.
+func (c content) join(d content) content {
+	switch {
+	case c == d:
+		return c
+	case c.isFrame() || d.isFrame():
+		return content{kind: holdsFrame}
+	case c.kind == holdsOuter || d.kind == holdsOuter:
+		return content{kind: holdsOuter}
+	case c.isNumber() && d.isNumber():
+		return content{kind: holdsNumber}
+	}
+	return content{}
+}
+
+// add returns the content of a sum, or of a difference.
+func (c content) add(d content, minus bool) content {
+	switch {
+	case c.isNumber() && d.isNumber():
+		if c.kind == holdsConstant && d.kind == holdsConstant {
+			return constantContent(int64(c.n) + d.signed(minus))
+		}
+		return content{kind: holdsNumber}
+	case c.kind == holdsFrameAt && d.kind == holdsConstant:
+		return frameContent(int(c.n) + int(d.signed(minus)))
+	case c.kind == holdsConstant && d.kind == holdsFrameAt && !minus:
+		return frameContent(int(c.n) + int(d.n))
+	case c.isFrame() || d.isFrame() && !minus:
+		return content{kind: holdsFrame}
+	case c.kind == holdsOuter || d.kind == holdsOuter && !minus:
+		return content{kind: holdsOuter}
+	case minus && !d.isNumber():
+		return content{} // a length: comparing it is comparing pointers
+	case c.kind == holdsPointer && d.isNumber(), d.kind == holdsPointer && c.isNumber():
+		return content{kind: holdsPointer}
+	}
+	return content{}
+}
+
+func (c content) signed(minus bool) int64 {
+	if minus {
+		return -int64(c.n)
+	}
+	return int64(c.n)
+}
+
+// argument returns what the function that is called gets: it has a frame of
+// its own.
+func (c content) argument() content {
+	if c.isFrame() {
+		return content{kind: holdsOuter}
+	}
+	return c
+}
+
+// contents are those of a function's registers and of its stack, slots[i] for
+// the eight bytes at R10-8(i+1).
+type contents struct {
+	regs  [11]content
+	slots [stackBytes / 8]content
+}
+
+// emptyContents are those at the start of a function, before its arguments.
+func emptyContents() contents {
+	var c contents
+	for i := range c.regs {
+		c.regs[i].kind = holdsNumber
+	}
+	for i := range c.slots {
+		c.slots[i].kind = holdsNumber
+	}
+	c.regs[10] = content{holdsFrameAt, 0}
+	return c
+}
+
+// join adds what another way to the same place brings. It reports whether that
+// was new.
+func (c *contents) join(d *contents) bool {
+	if *c == *d {
+		return false
+	}
+	was := *c
+	for i := range c.regs {
+		c.regs[i] = c.regs[i].join(d.regs[i])
+	}
+	for i := range c.slots {
+		c.slots[i] = c.slots[i].join(d.slots[i])
+	}
+	return *c != was
+}
+
+// load returns what a load of size bytes at base + off gives.
+func (c *contents) load(base content, off, size int) content {
+	if size == 8 {
+		switch base.kind {
+		case holdsFrameAt:
+			if i, ok := slotAt(int(base.n) + off); ok {
+				return c.slots[i]
+			}
+		case holdsFrame:
+			all := c.slots[0]
+			for _, s := range c.slots[1:] {
+				all = all.join(s)
+			}
+			return all
+		case holdsOuter:
+			return base
+		}
+	}
+	return content{kind: holdsNumber}
+}
+
+// store stores v in size bytes at base + off.
+func (c *contents) store(base content, off, size int, v content) {
+	switch base.kind {
+	case holdsFrameAt:
+		at := int(base.n) + off
+		if i, ok := slotAt(at); ok && size == 8 {
+			c.slots[i] = v
+			return
+		}
+		for b := at &^ 7; b < at+size; b += 8 {
+			if i, ok := slotAt(b); ok {
+				c.slots[i] = content{kind: holdsNumber}
+			}
+		}
+	case holdsFrame:
+		if size < 8 {
+			v = content{kind: holdsNumber}
+		}
+		for i := range c.slots {
+			c.slots[i] = c.slots[i].join(v)
+		}
+	}
+}
+
+// slotAt returns the index of the stack slot that starts at R10 + off.
+func slotAt(off int) (i int, ok bool) {
+	if off&7 != 0 || off < -stackBytes || off >= 0 {
+		return 0, false
+	}
+	return -off/8 - 1, true
+}

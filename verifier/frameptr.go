@@ -1,0 +1,218 @@
+package verifier
+
+import (
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// A tracer follows the contents of registers and stack slots through a
+// program, in the direction of control and into the functions called, and
+// notes the effects of the instructions on its way. Two rules of the search
+// are relied on, which are the kernel's: a function returns no pointer into a
+// stack, and stores none in a frame that is not its own.
+type tracer struct {
+	*analysis
+	queue *queue
+	in    []contents // by block, at its start
+	seen  []bool     // by block: in is set
+	now   contents   // at the instruction being looked at
+}
+
+func (a *analysis) findEffects() {
+	a.effects = make([]effect, len(a.p.Insns))
+	t := tracer{analysis: a, queue: a.newQueue(true), in: make([]contents, len(a.blocks)), seen: make([]bool, len(a.blocks))}
+	start := emptyContents()
+	start.regs[ebpf.R1] = content{kind: holdsContext}
+	t.reach(0, &start)
+	for b := t.queue.take(); b != noBlock; b = t.queue.take() {
+		t.trace(b)
+	}
+}
+
+// reach notes that the start of a block is reached with some contents.
+func (t *tracer) reach(b int32, c *contents) {
+	if !t.seen[b] {
+		t.seen[b] = true
+		t.in[b] = *c
+	} else if !t.in[b].join(c) {
+		return
+	}
+	t.queue.add(b)
+}
+
+// trace follows a block, the last time with all that ever reaches it.
+func (t *tracer) trace(i int32) {
+	b := &t.blocks[i]
+	t.now = t.in[i]
+	for slot := b.start; slot < b.end; slot += int32(t.p.Insns[slot].Width()) {
+		t.effects[slot] = t.effectAt(slot)
+		t.pass(slot)
+	}
+	for _, s := range b.succ {
+		if s != noBlock {
+			t.reach(s, &t.now)
+		}
+	}
+}
+
+// pass changes the contents as an instruction does.
+func (t *tracer) pass(slot int32) {
+	ins := t.p.Insns[slot]
+	r := &t.now.regs
+	switch ins.Op.Class() {
+	case ebpf.ClassALU64:
+		r[ins.Dst] = t.wide(ins)
+	case ebpf.ClassALU:
+		r[ins.Dst] = t.narrow(ins)
+	case ebpf.ClassLD:
+		t.passLD(slot)
+	case ebpf.ClassLDX:
+		r[ins.Dst] = t.loaded(ins)
+	case ebpf.ClassST:
+		t.now.store(r[ins.Dst], int(ins.Off), ins.Op.Bytes(), constantContent(int64(ins.Imm)))
+	case ebpf.ClassSTX:
+		t.passSTX(ins)
+	default:
+		if isCall(ins) {
+			t.passCall(slot)
+		}
+	}
+}
+
+// operand is the second operand of arithmetic.
+func (t *tracer) operand(ins ebpf.Instruction) content {
+	if ins.Op.Source() == ebpf.SourceX {
+		return t.now.regs[ins.Src]
+	}
+	return constantContent(int64(ins.Imm))
+}
+
+func (t *tracer) wide(ins ebpf.Instruction) content {
+	switch ins.Op.Operation() {
+	case ebpf.Mov:
+		if ins.Off == 0 {
+			return t.operand(ins)
+		}
+	case ebpf.Add:
+		return t.now.regs[ins.Dst].add(t.operand(ins), false)
+	case ebpf.Sub:
+		return t.now.regs[ins.Dst].add(t.operand(ins), true)
+	}
+	return content{kind: holdsNumber}
+}
+
+// narrow is 32-bit arithmetic: of a pointer nothing usable is left. Lengths of
+// packets are an exception, which compilers compute in 32 bits.
+func (t *tracer) narrow(ins ebpf.Instruction) content {
+	v := t.operand(ins)
+	switch ins.Op.Operation() {
+	case ebpf.Mov:
+		if ins.Off == 0 && (v.kind == holdsAnything || v.kind == holdsConstant && v.n >= 0) {
+			return v
+		}
+	case ebpf.Sub:
+		if dst := t.now.regs[ins.Dst]; !dst.isNumber() && !v.isNumber() {
+			return content{}
+		}
+	}
+	return content{kind: holdsNumber}
+}
+
+// loaded is what a load from memory gives. The context has pointers, of 4
+// bytes too; what is loaded from any other place outside of stacks is a
+// number.
+func (t *tracer) loaded(ins ebpf.Instruction) content {
+	base := t.now.regs[ins.Src]
+	if ins.Op.Mode() == ebpf.ModeMEMSX {
+		return content{kind: holdsNumber}
+	}
+	size := ins.Op.Bytes()
+	if base.kind == holdsContext && size >= 4 {
+		if c := abi.ContextOf(t.p.Type); c != nil {
+			if f, _ := c.Access(t.p.Type, int(ins.Off), size, false); f != nil && f.Kind != abi.Scalar {
+				return content{kind: holdsPointer}
+			}
+		}
+	}
+	return t.now.load(base, int(ins.Off), size)
+}
+
+func (t *tracer) passLD(slot int32) {
+	ins := t.p.Insns[slot]
+	if isLegacyLoad(ins) {
+		t.clobber(content{kind: holdsNumber})
+		return
+	}
+	c := content{kind: holdsPointer}
+	switch ins.Src {
+	case ebpf.WideValue:
+		c = constantContent(int64(t.p.Insns[slot+1].Imm)<<32 | int64(uint32(ins.Imm)))
+	case ebpf.WideMapFD, ebpf.WideMapIndex:
+		if ins.Imm >= 0 && int(ins.Imm) < min(len(t.p.Maps), 1<<15) {
+			c = content{holdsMap, int16(ins.Imm)}
+		}
+	case ebpf.WideFunc:
+		// The helper function that calls it passes on a pointer, in a
+		// register that depends on the helper.
+		t.enter(slot, func(ebpf.Register) content { return content{kind: holdsOuter} })
+	}
+	t.now.regs[ins.Dst] = c
+}
+
+func (t *tracer) passSTX(ins ebpf.Instruction) {
+	r := &t.now.regs
+	dst, src := r[ins.Dst], r[ins.Src]
+	size := ins.Op.Bytes()
+	if ins.Op.Mode() != ebpf.ModeATOMIC || ins.Imm == ebpf.StoreRelease {
+		t.now.store(dst, int(ins.Off), size, src)
+		return
+	}
+	if ins.Imm == ebpf.LoadAcquire {
+		r[ins.Dst] = t.now.load(src, int(ins.Off), size)
+		return
+	}
+	t.now.store(dst, int(ins.Off), size, content{kind: holdsNumber})
+	_, writes := atomicRegisters(ins)
+	for i := range r[:10] {
+		if writes>>i&1 != 0 {
+			r[i] = content{kind: holdsNumber}
+		}
+	}
+}
+
+func (t *tracer) passCall(slot int32) {
+	ins := t.p.Insns[slot]
+	result := content{kind: holdsNumber}
+	if isLocalCall(ins) {
+		t.enter(slot, func(r ebpf.Register) content { return t.now.regs[r].argument() })
+	} else if h := helperOf(ins); h != nil {
+		switch h.Returns {
+		case abi.ReturnsValue:
+			result = content{kind: holdsPointer}
+			if m := t.now.regs[ebpf.R1]; m.kind == holdsMap && t.p.Maps[m.n].Inner != nil {
+				result = content{holdsInnerMap, m.n}
+			}
+		case abi.ReturnsRecord, abi.ReturnsSocket:
+			result = content{kind: holdsPointer}
+		}
+	}
+	t.clobber(result)
+}
+
+// clobber leaves R0 to R5 as a call does.
+func (t *tracer) clobber(result content) {
+	t.now.regs[ebpf.R0] = result
+	for r := ebpf.R1; r <= ebpf.R5; r++ {
+		t.now.regs[r] = content{kind: holdsNumber}
+	}
+}
+
+// enter notes that the function named at slot gets these arguments.
+func (t *tracer) enter(slot int32, argument func(ebpf.Register) content) {
+	start := emptyContents()
+	for r := ebpf.R1; r <= ebpf.R5; r++ {
+		start.regs[r] = argument(r)
+	}
+	f := &t.funcs[t.siteAt(slot).fn]
+	t.reach(t.block[f.start], &start)
+}
