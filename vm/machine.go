@@ -142,7 +142,11 @@ type Machine struct {
 // Name returns "interp".
 func (m *Machine) Name() string { return "interp" }
 
-// Close gives the machine's memory back. Run then returns an error.
+// Close gives the machine's memory back at once, that of its maps and packets
+// included; a second call does nothing. Run then returns an error, and so do the
+// maps. Results stay good: they are not in that memory. A machine that is
+// dropped without Close keeps its address range and what was touched of it for
+// ever.
 func (m *Machine) Close() error {
 	m.base = nil
 	return m.mem.Close()

@@ -64,6 +64,30 @@ func (a *Arena) Alloc(size uint64) (uint32, error) {
 	return uint32(start), nil
 }
 
+// hugePage is the size of a huge page on most machines. Random access to a large
+// table takes half the time if its pages are so large that the processor has all
+// of their addresses at hand. But a page costs its size when a byte of it is
+// touched.
+const hugePage = 2 << 20
+
+// FilledInOrder says that the size bytes at an allocated address will be touched
+// from the first on. Behind the first 2 MiB the system then gives huge pages,
+// where it has them.
+func (a *Arena) FilledInOrder(addr uint32, size uint64) {
+	if size > 2*hugePage {
+		preferHuge(a.mem[uint64(addr)+hugePage : uint64(addr)+size])
+	}
+}
+
+// Filled says that most pages of the size bytes at an allocated address have
+// been touched. The system then moves them to huge pages, where it has them; the
+// bytes may be read and written meanwhile.
+func (a *Arena) Filled(addr uint32, size uint64) {
+	if size > hugePage {
+		makeHuge(a.mem[addr:][:size])
+	}
+}
+
 // Bytes returns the n bytes at an allocated address. The slice is good until
 // the next Alloc or Close.
 func (a *Arena) Bytes(addr uint32, n int) []byte {

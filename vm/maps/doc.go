@@ -27,8 +27,12 @@
 // # Memory
 //
 // The memory of a map is taken from the arena when the map is made and goes
-// back with the arena. Pages that were never touched cost nothing, so a map
-// may have room for many more elements than will ever be there.
+// back with the arena: maps and sets have nothing else to close, and single
+// maps do not go away, because programs may hold their addresses. Who made the
+// arena closes it, for the maps of a machine Machine.Close; operations of user
+// space fail with [ErrClosed] then, those of programs must not be called. Pages
+// that were never touched cost nothing, so a map may have room for many more
+// elements than will ever be there.
 //
 // Each map has a header (header.go), whose address stands for the map in
 // programs. It says where the elements lie, so that machine code can do the

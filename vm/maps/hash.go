@@ -51,6 +51,11 @@ const (
 	slotRef   = 12
 	slotKey   = 16
 	bucketLen = 4
+
+	// touchedAt is the number of buckets for an element when the memory of
+	// the buckets counts as touched: with 16 elements for each page of 1024
+	// buckets.
+	touchedAt = 64
 )
 
 func newHash(m *Map) (kind, error) {
@@ -73,8 +78,7 @@ func makeHash(m *Map, valueSize uint32) (*hash, error) {
 	if h.buckets, err = m.set.mem.Alloc(bucketLen * (uint64(h.mask) + 1)); err != nil {
 		return nil, err
 	}
-	h.start, err = m.set.mem.Alloc(product(uint64(m.spec.MaxEntries)+spareSlots, stride))
-	return h, err
+	return h, h.reserve(uint64(m.spec.MaxEntries) + spareSlots)
 }
 
 func (h *hash) layout() layout {
@@ -247,6 +251,9 @@ func (h *hash) insert(bucket, sum, slot uint32) {
 	h.store(slot+slotLive, 1)
 	h.store(bucket, slot)
 	h.count++
+	if h.count == h.mask/touchedAt {
+		h.set.mem.Filled(h.buckets, bucketLen*(uint64(h.mask)+1))
+	}
 }
 
 // replace puts a slot where another one is.

@@ -42,6 +42,9 @@ func (m *Map) WriteJSON(w io.Writer) error {
 
 // dump calls emit with each element as JSON.
 func (m *Map) dump(emit func([]byte)) error {
+	if m.closed() {
+		return ErrClosed
+	}
 	switch k := m.kind.(type) {
 	case *queue:
 		for _, value := range k.values() {

@@ -1,6 +1,7 @@
 package maps
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -204,6 +205,12 @@ func (m *Map) NextKey(key, next []byte) error {
 	return m.kind.next(key, next).err()
 }
 
+// ErrClosed is the error of operations of user space on a map whose arena has
+// been closed.
+var ErrClosed = errors.New("the memory of the map is closed")
+
+func (m *Map) closed() bool { return m.set.mem.Base() == nil }
+
 // Freeze takes the right to change the map from user space, for good. Programs
 // keep theirs.
 func (m *Map) Freeze() error {
@@ -234,6 +241,9 @@ func (m *Map) lengths(key, value []byte) error {
 }
 
 func (m *Map) keyLength(key []byte) error {
+	if m.closed() {
+		return ErrClosed
+	}
 	if len(key) != int(m.spec.KeySize) {
 		return fmt.Errorf("a key of %d bytes, not %d: %w", len(key), m.spec.KeySize, EINVAL)
 	}

@@ -113,7 +113,7 @@ func (p *perfArray) drain(visit func(int, []byte)) {
 // kernel's perf events get up to 7 bytes of filling behind it. In other kinds
 // there are no records.
 func (m *Map) Drain(visit func(cpu int, data []byte)) {
-	if d, ok := m.kind.(interface{ drain(func(int, []byte)) }); ok {
+	if d, ok := m.kind.(interface{ drain(func(int, []byte)) }); ok && !m.closed() {
 		d.drain(visit)
 	}
 }

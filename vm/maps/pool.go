@@ -20,6 +20,15 @@ type pool struct {
 // may be taken by the next update.
 const spareSlots = 64
 
+// reserve takes the memory for n pieces.
+func (p *pool) reserve(n uint64) (err error) {
+	size := product(n, uint64(p.stride))
+	if p.start, err = p.set.mem.Alloc(size); err == nil {
+		p.set.mem.FilledInOrder(p.start, size)
+	}
+	return err
+}
+
 func (p *pool) allocate() uint32 {
 	if p.freed < spareSlots {
 		p.used++

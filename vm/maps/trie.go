@@ -52,11 +52,10 @@ func newTrie(m *Map) (kind, error) {
 	t.stride = t.offset + uint32(round8(uint64(m.spec.ValueSize)))
 	limit := uint64(m.spec.MaxEntries)*2 + spareSlots // at most one joint fewer than elements
 	var err error
-	if t.root, err = m.set.mem.Alloc(8 + product(limit, uint64(t.stride))); err != nil {
+	if t.root, err = m.set.mem.Alloc(4); err != nil {
 		return nil, err
 	}
-	t.start = t.root + 8
-	return t, nil
+	return t, t.reserve(limit)
 }
 
 func (t *trie) layout() layout {
