@@ -1,5 +1,7 @@
 package verifier
 
+import "slices"
+
 // Paths through a program are many; what keeps a search short is to see that
 // a path arrives where one has been before. At the start of every instruction
 // that can be reached in several ways a copy of the state is kept, a
@@ -53,7 +55,8 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 		}
 		c.misses++
 		if c.misses > 3*c.hits+8 && len(points) > 16 {
-			points = append(points[:i], points[i+1:]...)
+			points = slices.Delete(points, i, i+1)
+			v.points[v.pc] = points
 			v.forget(c)
 			i--
 		}
