@@ -50,14 +50,18 @@ func (m *Machine) functionAt(addr uint64) (index int, ok bool) {
 // maxLoopCalls is BPF_MAX_LOOPS, how often bpf_loop calls at most.
 const maxLoopCalls = 8 << 20
 
-// loop is bpf_loop: it calls a function with 0, 1, … and the context.
+// loop is bpf_loop: it calls a function with 0, 1, … and the context. Where the
+// flags are a constant 0, as in nearly all programs, the kernel's verifier writes
+// a loop in place of the call (inline_bpf_loop), and that is what is mirrored:
+// unlike the function it looks at 64 bits of the number, and its -E2BIG has only
+// the lower 32, so that it is a large positive number to who looks at 64.
 func loop(m *Machine, a *[5]uint64) uint64 {
-	n, fn, ctx, flags := uint64(uint32(a[0])), a[1], a[2], a[3]
+	n, fn, ctx, flags := a[0], a[1], a[2], a[3]
 	switch {
 	case flags != 0:
 		return eINVAL.negative()
 	case n > maxLoopCalls:
-		return e2BIG.negative()
+		return uint64(uint32(e2BIG.negative()))
 	}
 	return m.callBack(iteration{kind: againLoop, n: n, ctx: ctx}, fn)
 }
