@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -13,17 +14,19 @@ const maxSize = 1 << 29
 
 // argument checks the argument with index i of a call (check_func_arg).
 func (v *verifier) argument(c *helperCall, i int) *failure {
-	r := ebpf.R1 + ebpf.Register(i)
+	r, kind := ebpf.R1+ebpf.Register(i), c.Args[i]
+	x := v.reg(r)
+	if kind == abi.ArgOptional && x.kind == unset {
+		return nil
+	}
 	if f := v.readable(r); f != nil {
 		return f
 	}
-	x := v.reg(r)
-	switch kind := c.Args[i]; kind {
-	case abi.ArgScalar:
-		// ARG_ANYTHING: addresses of objects are numbers, too, for
-		// privileged users.
-		if v.o.Strict && x.isPointer() {
-			return v.fail(PointerLeak, int(r), "%s gets a pointer as a number", c.Name())
+	switch kind {
+	case abi.ArgScalar, abi.ArgOptional:
+		// ARG_ANYTHING: for privileged users addresses are numbers, too.
+		if x.isPointer() {
+			return v.leak(r)
 		}
 		return nil
 	case abi.ArgContext:
@@ -190,13 +193,14 @@ func (v *verifier) numberMemory(c *helperCall, r ebpf.Register, size int64, read
 }
 
 // recordSize checks the size of a record, which is to be known
-// (ARG_CONST_ALLOC_SIZE_OR_ZERO). Ring buffers have records below 1<<30 bytes.
+// (ARG_CONST_ALLOC_SIZE_OR_ZERO). Records have less than 1<<30 bytes; the kernel
+// leaves it to the helper to refuse larger ones.
 func (v *verifier) recordSize(c *helperCall, r ebpf.Register) *failure {
 	n, ok := v.reg(r).constant()
 	switch {
 	case !ok:
 		return v.fail(ArgumentConst, int(r), "%s takes the size of a record in R%d, a constant", c.Name(), r)
-	case n >= maxSize:
+	case n > math.MaxInt32:
 		return v.fail(ArgumentSize, int(r), "the size of a record in R%d is %d, which no ring buffer has", r, n)
 	}
 	c.size = n

@@ -133,15 +133,13 @@ func (v *verifier) result(c *helperCall) reg {
 const maxErrno = 4095
 
 // tailCall steps the jump into another program, which has three outcomes.
-// There is no such program: the call returns. There is one, and the caller is
-// the program itself: the path ends. There is one, and the caller is a
-// function: that program returns to the function's caller with any result,
-// and may have moved the packet.
+// There is no such program: the call returns, and nothing has changed. There
+// is one, and the caller is the program itself: the path ends. There is one,
+// and the caller is a function: that program returns to the function's caller
+// with any number, and may have moved the packet.
 //
-// The kernel looks at the third outcome from 6.19 on; before, a caller could
-// rely on what only the function gives back. It forgets the packet pointers
-// on the first one, too (bpf_helper_changes_pkt_data), which is kept here, so
-// that what is accepted does not depend on it.
+// Kernels up to 6.18 do not look at the last outcome; up to 6.12 they forget
+// the packet pointers on the first one, too (bpf_helper_changes_pkt_data).
 func (v *verifier) tailCall(c *helperCall) *failure {
 	frames := v.state.frames
 	if len(frames) == 1 {
@@ -155,10 +153,12 @@ func (v *verifier) tailCall(c *helperCall) *failure {
 		return v.fail(CallbackContext, -1, "a tail call in a callback: the program called could return any number")
 	}
 	v.after(c)
-	s := v.clone(v.state)
-	call := s.top().call
-	s.frames = s.frames[:len(s.frames)-1]
-	s.top().regs[ebpf.R0] = anyNumber()
-	v.fork(s, int(call)+1)
+	here, call := v.state, v.state.top().call
+	v.state = v.clone(here)
+	v.state.frames = v.state.frames[:len(v.state.frames)-1]
+	v.movePacket()
+	*v.reg(ebpf.R0) = anyNumber()
+	v.fork(v.state, int(call)+1)
+	v.state = here
 	return nil
 }

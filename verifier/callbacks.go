@@ -25,6 +25,9 @@ func (v *verifier) callBack(c *helperCall) *failure {
 	}
 	loop := callback{helper: c.ID, obj: c.mapArg, limit: anyRounds, refs: int32(len(v.state.refs)), stack: -1}
 	if c.ID == abi.Loop {
+		if r1 := v.reg(ebpf.R1); r1.kind != scalar {
+			return v.fail(ArgumentKind, 1, "%s takes a number of rounds in R1, not %s", c.Name(), r1.kind)
+		}
 		loop.limit = int32(min(uint64(v.reg(ebpf.R1).num.UMax32()), anyRounds))
 	}
 	if p := v.reg(ebpf.R3); p.kind == stackPtr {

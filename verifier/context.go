@@ -32,7 +32,7 @@ func (v *verifier) loadContext(r ebpf.Register, off int64, size int, signed bool
 		return pointer(flowKeysPtr), nil
 	case abi.Socket:
 		p := pointer(socketPtr)
-		p.flags, p.id = nullable, v.state.newID()
+		p.flags, p.id, p.obj = nullable, v.state.newID(), sockCommon
 		return p, nil
 	}
 	return unsigned(size), nil
@@ -103,9 +103,12 @@ func (v *verifier) loadBytes(r ebpf.Register, off int64, size int) (reg, *failur
 
 // loadSocket checks a load from a socket (bpf_sock_is_valid_access).
 func (v *verifier) loadSocket(r ebpf.Register, off int64, size int) *failure {
-	at, ok := v.reg(r).offset()
+	p := v.reg(r)
+	at, ok := p.offset()
 	if ok {
-		_, ok = abi.Sock.Access(v.p.Type, int(at+off), size, false)
+		var field *abi.Field
+		field, ok = abi.Sock.Access(v.p.Type, int(at+off), size, false)
+		ok = ok && (p.obj != sockCommon || !abi.FullSockOnly(field))
 	}
 	if !ok {
 		return v.fail(SocketField, int(r), "struct bpf_sock has no field for a load of %d bytes at offset %d", size, off)

@@ -53,6 +53,7 @@ const (
 	ArgString                        // a string that ends with a 0 byte, in a read-only map
 	ArgFormat                        // likewise, a format for numbers in a read-only map
 	ArgRecordSize                    // the size of a record, a constant
+	ArgOptional                      // any number, or a register that was never set
 )
 
 // A ReturnKind says what a helper returns. A number is the result, or 0 for

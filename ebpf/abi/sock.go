@@ -21,3 +21,14 @@ var Sock = Context{Name: "bpf_sock", Size: 80, Fields: []Field{
 	{"state", 72, 4, Scalar, upToWord, allTypes, 0, 0},
 	{"rx_queue_mapping", 76, 4, Scalar, upToWord, allTypes, 0, 0},
 }}
+
+// FullSockOnly reports whether a field of [Sock] is there for full sockets
+// only, not for struct sock_common, which is what is left of a connection that
+// begins or ends (bpf_sock_common_is_valid_access).
+func FullSockOnly(f *Field) bool {
+	switch f.Name {
+	case "type", "protocol", "mark", "priority":
+		return true
+	}
+	return false
+}
