@@ -21,18 +21,25 @@ const (
 
 // ALU has all results of op for numbers of x and y: of whole registers if wide
 // is set, else of their lower halves, with zeros above.
-func ALU[W, H Word](op Op, wide bool, x, y Product[W, H]) Product[W, H] {
-	if x.Bits.Mask|y.Bits.Mask == 0 {
-		if wide {
-			return constant[W, H](compute(op, x.Bits.Value, y.Bits.Value))
-		}
+func ALU[W, H Word](op Op, wide bool, x, y Product[W, H]) (r Product[W, H]) {
+	switch {
+	case x.Bits.Mask|y.Bits.Mask == 0 && wide:
+		return constant[W, H](compute(op, x.Bits.Value, y.Bits.Value))
+	case x.Bits.Mask|y.Bits.Mask == 0:
 		return constant[W, H](W(compute(op, x.lowBits().Value, y.lowBits().Value)))
+	case !wide:
+		v := operate(op, x.low(), y.low())
+		r.zeroExtend(v)
+	case op == Add:
+		r = Product[W, H]{x.Bits.add(y.Bits), x.Wide.add(y.Wide), x.Low.add(y.Low)}
+	case op == Sub:
+		r = Product[W, H]{x.Bits.sub(y.Bits), x.Wide.sub(y.Wide), x.Low.sub(y.Low)}
+	default:
+		v := operate(op, x.wide(), y.wide())
+		r = Product[W, H]{v.Bits, v.Span, lowSpan(op, &x, &y)}
 	}
-	if !wide {
-		return zeroExtended[W](operate(op, x.low(), y.low()))
-	}
-	v := operate(op, x.wide(), y.wide())
-	return Product[W, H]{v.Bits, v.Span, lowSpan(op, x, y)}.synced()
+	r.reduce()
+	return r
 }
 
 // Neg has 0-x for the numbers of x.
@@ -42,20 +49,20 @@ func Neg[W, H Word](wide bool, x Product[W, H]) Product[W, H] {
 
 // lowSpan is what the lower halves alone say of the lower half of the result.
 // Division and right shifts bring down bits from above.
-func lowSpan[W, H Word](op Op, x, y Product[W, H]) Arc[H] {
-	switch op {
-	case Add:
-		return x.Low.add(y.Low)
-	case Sub:
-		return x.Low.sub(y.Low)
-	case Mul, And, Or, Xor:
+func lowSpan[W, H Word](op Op, x, y *Product[W, H]) Arc[H] {
+	switch {
+	case op == Lsh && y.Bits.Mask == 0:
+		return x.Low.lsh(uint(y.Bits.Value & shiftMask[W]()))
+	case op != Mul && op != And && op != Or && op != Xor:
+	case x.lowTells() || y.lowTells():
 		return operate(op, x.low(), y.low()).Span
-	case Lsh:
-		if y.Bits.Mask == 0 {
-			return x.Low.lsh(uint(y.Bits.Value & shiftMask[W]()))
-		}
 	}
 	return fullArc[H]()
+}
+
+// lowTells tells whether Low knows anything that Wide does not.
+func (p *Product[W, H]) lowTells() bool {
+	return !p.Low.isFull() && W(p.Low.Size) != p.Wide.Size
 }
 
 // operate is ALU at one width.

@@ -10,12 +10,14 @@ func and[U Word](x, y view[U]) view[U] {
 		least = (a + b + 1) & ones[U]()
 	}
 	v := view[U]{x.Bits.and(y.Bits), between(least, min(x.umax(), y.umax()))}
-	v = v.also(signedRoom(x, y))
 	switch {
 	case y.isConst() && oneRow(y.Bits.Value):
 		v = v.also(x.Span.mask(y.Bits.Value))
 	case x.isConst() && oneRow(x.Bits.Value):
 		v = v.also(y.Span.mask(x.Bits.Value))
+	}
+	if v.possible()&signBit[U]() != 0 {
+		v = v.also(signedRoom(x, y))
 	}
 	return v
 }
@@ -52,7 +54,10 @@ func (v view[U]) not() view[U] { return view[U]{v.Bits.not(), v.Span.not()} }
 // xor with all ones is not; with the sign bit it is add, as is xor of operands
 // that share no bit.
 func xor[U Word](x, y view[U]) view[U] {
-	v := view[U]{x.Bits.xor(y.Bits), signedRoom(x, y)}
+	v := view[U]{x.Bits.xor(y.Bits), fullArc[U]()}
+	if v.possible()&signBit[U]() != 0 {
+		v.Span = signedRoom(x, y)
+	}
 	switch {
 	case x.possible()&y.possible() == 0, y.is(signBit[U]()), x.is(signBit[U]()):
 		return v.also(x.Span.add(y.Span))

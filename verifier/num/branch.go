@@ -118,9 +118,13 @@ func less[U Word](x, y view[U], gap U) (view[U], view[U], bool) {
 	if hi < gap || lo > hi-gap {
 		return x, y, false
 	}
-	var ok, ok2 bool
-	x.Span, ok = x.Span.meet(between(0, hi-gap))
-	y.Span, ok2 = y.Span.meet(between(lo+gap, ones[U]()))
+	ok, ok2 := true, true
+	if !x.isConst() {
+		x.Span, ok = x.Span.meet(Arc[U]{0, hi - gap})
+	}
+	if !y.isConst() {
+		y.Span, ok2 = y.Span.meet(between(lo+gap, ones[U]()))
+	}
 	return x, y, ok && ok2
 }
 
@@ -132,9 +136,13 @@ func signedLess[U Word](x, y view[U], gap U) (view[U], view[U], bool) {
 	if hi < gap || lo > hi-gap {
 		return x, y, false
 	}
-	var ok, ok2 bool
-	x.Span, ok = x.Span.meet(arc(first, hi-gap))
-	y.Span, ok2 = y.Span.meet(between((lo+gap+first)&ones[U](), first-1))
+	ok, ok2 := true, true
+	if !x.isConst() {
+		x.Span, ok = x.Span.meet(arc(first, hi-gap))
+	}
+	if !y.isConst() {
+		y.Span, ok2 = y.Span.meet(between((lo+gap+first)&ones[U](), first-1))
+	}
 	return x, y, ok && ok2
 }
 

@@ -5,25 +5,29 @@ import "math/bits"
 // SignExtend takes the lowest bits of x, from of them (8, 16, 32), as a signed
 // number and extends it to a whole register, or if wide is not set to the
 // lower half, with zeros above.
-func SignExtend[W, H Word](x Product[W, H], from int, wide bool) Product[W, H] {
+func SignExtend[W, H Word](x Product[W, H], from int, wide bool) (r Product[W, H]) {
 	half := uint(from) >= width[H]()
 	low := x.low()
 	if !half {
 		low = low.signExtend(uint(from))
 	}
 	if !wide {
-		return zeroExtended[W](low)
+		r.zeroExtend(low)
+		r.reduce()
+		return r
 	}
 	if w := x.wide(); fits(w.smin(), from) && fits(w.smax(), from) {
 		return x
 	}
 	s := width[W]() - width[H]()
 	lo, hi := signed(low.smin()), signed(low.smax())
-	return Product[W, H]{
+	r = Product[W, H]{
 		Bits: Tnum[W]{W(low.Bits.Value), W(low.Bits.Mask)}.lsh(s).arsh(s),
 		Wide: between(unsigned[W](lo), unsigned[W](hi)),
 		Low:  low.Span,
-	}.synced()
+	}
+	r.reduce()
+	return r
 }
 
 // fits tells whether x is a signed number of n bits.
@@ -47,9 +51,11 @@ func (v view[U]) signExtend(n uint) view[U] {
 
 // ZeroExtend keeps the lowest bits of x, as many as said (8, 16, 32), with
 // zeros above.
-func ZeroExtend[W, H Word](x Product[W, H], bits int) Product[W, H] {
+func ZeroExtend[W, H Word](x Product[W, H], bits int) (r Product[W, H]) {
 	if uint(bits) == width[H]() {
-		return zeroExtended[W](x.low())
+		r.zeroExtend(x.low())
+		r.reduce()
+		return r
 	}
 	return ALU(And, true, x, constant[W, H](below[W](uint(bits))))
 }
@@ -69,5 +75,6 @@ func ByteSwap(x Scalar, size int) Scalar {
 	swap := func(v uint64) uint64 { return bits.ReverseBytes64(v) >> (64 - size) }
 	s := unknown[uint64, uint32]()
 	s.Bits = Tnum[uint64]{swap(x.Bits.Value), swap(x.Bits.Mask)}
-	return s.synced()
+	s.reduce()
+	return s
 }

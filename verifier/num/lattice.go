@@ -29,14 +29,21 @@ func Join[W, H Word](p, q Product[W, H]) Product[W, H] {
 	if p == q {
 		return p
 	}
-	return Product[W, H]{p.Bits.join(q.Bits), p.Wide.join(q.Wide), p.Low.join(q.Low)}.synced()
+	p = Product[W, H]{p.Bits.join(q.Bits), p.Wide.join(q.Wide), p.Low.join(q.Low)}
+	p.reduce()
+	return p
 }
 
 // Meet has the numbers that are both in p and in q, and is false if there are
 // none.
 func Meet[W, H Word](p, q Product[W, H]) (Product[W, H], bool) {
-	if p == q {
+	switch {
+	case p == q:
 		return p, true
+	case q.Bits.Mask == 0:
+		return q, p.Contains(q.Bits.Value)
+	case p.Bits.Mask == 0:
+		return p, q.Contains(p.Bits.Value)
 	}
 	var ok, ok2, ok3 bool
 	p.Bits, ok = p.Bits.meet(q.Bits)
@@ -92,7 +99,8 @@ func Widen[W, H Word](old, new Product[W, H], t *thresholds[W, H]) Product[W, H]
 		p.Bits.Mask |= -(lost & -lost) & ones[W]()
 		p.Bits.Value &^= p.Bits.Mask
 	}
-	return p.synced()
+	p.reduce()
+	return p
 }
 
 // grow joins, and moves each end that moves on to a threshold.

@@ -40,30 +40,30 @@ func constant[W, H Word](v W) Product[W, H] {
 func interval[W, H Word](lo, hi W) Product[W, H] {
 	p := unknown[W, H]()
 	p.Wide = between(lo, hi)
-	return p.synced()
+	p.reduce()
+	return p
 }
 
 // rounds is the most that sync repeats its deductions. Each round that changes
-// something makes one of the views smaller, so the end is certain, but not
-// that it is near; what is known at any time is true.
+// an arc makes one smaller, so the end is certain, but not that it is near;
+// what is known at any time is true.
 const rounds = 8
 
 // sync sharpens the three views by each other until nothing changes. It is
-// false if no number is in all of them.
+// false if it finds that no number is in all of them.
+//
+// Bits that are learned from arcs agree with the ends of these arcs, and so
+// cannot move them: the arcs alone tell whether another round is of use.
 func (p *Product[W, H]) sync() bool {
 	if p.Bits.Mask == 0 || p.Wide.Size == 0 {
 		return p.settle()
 	}
 	for range rounds {
-		bits, low, wide := p.Bits, p.Low, p.Wide
-		if !p.trimWide() || !p.trimLow() {
+		wide, low := p.Wide, p.Low
+		if !p.trimWide() || !p.trimLow() || !p.learnBits() {
 			return false
 		}
-		var ok bool
-		if p.Bits, ok = p.Bits.meet(p.Wide.bits()); !ok {
-			return false
-		}
-		if p.Bits == bits && p.Low == low && p.Wide == wide {
+		if p.Wide == wide && p.Low == low {
 			return true
 		}
 	}
@@ -84,45 +84,61 @@ func (p *Product[W, H]) settle() bool {
 // trimWide drops from both ends of Wide what Bits and Low exclude. Low allows
 // an arc in each turn of the lower half: from outside of it, the next number
 // is where the next one begins.
-func (p *Product[W, H]) trimWide() (ok bool) {
-	if p.Wide, ok = p.Wide.trim(p.Bits); !ok || p.Low.isFull() {
-		return ok
+func (p *Product[W, H]) trimWide() bool {
+	wide, low, ok := p.Wide, p.Low, true
+	if !p.Bits.contains(wide.Base) || !p.Bits.contains(wide.end()) {
+		if wide, ok = wide.trim(p.Bits); !ok {
+			return false
+		}
 	}
-	first, last := lower[W, H](p.Wide.Base), lower[W, H](p.Wide.end())
+	first, last := lower[W, H](wide.Base), lower[W, H](wide.end())
 	var skip, back H
-	if !p.Low.contains(first) {
-		skip = (p.Low.Base - first) & ones[H]()
+	if !low.contains(first) {
+		skip = (low.Base - first) & ones[H]()
 	}
-	if W(skip) > p.Wide.Size {
+	if !low.contains(last) {
+		back = (last - low.end()) & ones[H]()
+	}
+	if W(skip) > wide.Size {
 		return false
 	}
-	if !p.Low.contains(last) {
-		back = (last - p.Low.end()) & ones[H]()
+	if skip|back != 0 {
+		wide = arc(wide.Base+W(skip), wide.Size-W(skip)-W(back))
 	}
-	p.Wide = arc(p.Wide.Base+W(skip), p.Wide.Size-W(skip)-W(back))
+	p.Wide = wide
 	return true
 }
 
 // trimLow brings to Low what Wide says of the lower half, if it is less than
-// one turn of it, and what Bits does; and to Bits what Low has learned.
-func (p *Product[W, H]) trimLow() (ok bool) {
-	if p.Wide.Size < W(ones[H]()) {
-		if p.Low, ok = p.Low.meet(p.turn()); !ok {
+// one turn of it, and what Bits does.
+func (p *Product[W, H]) trimLow() bool {
+	low, ok := p.Low, true
+	if p.Wide.Size < W(ones[H]()) && low != p.turn() {
+		if low, ok = low.meet(p.turn()); !ok {
 			return false
 		}
 	}
-	half := p.lowBits()
-	if p.Low, ok = p.Low.trim(half); !ok {
-		return false
+	if t := p.lowBits(); !t.contains(low.Base) || !t.contains(low.end()) {
+		low, ok = low.trim(t)
 	}
-	half, ok = half.meet(p.Low.bits())
-	p.setLowBits(half)
+	p.Low = low
 	return ok
 }
 
 // turn is the lower half of a Wide that does not go all around it.
 func (p *Product[W, H]) turn() Arc[H] {
 	return Arc[H]{lower[W, H](p.Wide.Base), H(p.Wide.Size)}
+}
+
+// learnBits adds the bits that are the same in all numbers of an arc.
+func (p *Product[W, H]) learnBits() bool {
+	t, low := p.Wide.bits(), p.Low.bits()
+	half := W(ones[H]())
+	all := Tnum[W]{W(low.Value), W(low.Mask) | ones[W]()&^half}
+	bits, ok := p.Bits.meet(t)
+	bits, ok2 := bits.meet(all)
+	p.Bits = bits
+	return ok && ok2
 }
 
 func (p *Product[W, H]) lowBits() Tnum[H] {
@@ -134,13 +150,13 @@ func (p *Product[W, H]) setLowBits(t Tnum[H]) {
 	p.Bits = Tnum[W]{p.Bits.Value&^low | W(t.Value), p.Bits.Mask&^low | W(t.Mask)}
 }
 
-// synced is for a p that has a number in any case, being the result of an
-// operation on some.
-func (p Product[W, H]) synced() Product[W, H] {
+// reduce is sync for a p that has a number in any case, being the result of an
+// operation on some. Only where an operand had none, unnoticed, can the result
+// show it; then nothing runs there, and all that is said of it is true.
+func (p *Product[W, H]) reduce() {
 	if !p.sync() {
-		panic("num: the result of an operation has no numbers")
+		*p = unknown[W, H]()
 	}
-	return p
 }
 
 // IsConst returns the number if p has one alone.

@@ -1,199 +1,30 @@
 package num
 
 import (
-	"math/bits"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// The proofs run the package's own code on words of a few bits and try all
-// operands. A set of numbers is a word of bits: number v is bit v.
+// What is proved by trying all operands:
+//
+//   - the two simple views alone, at 6 bits: tnum_test.go, arc_test.go
+//   - sync on all combinations of views, at 4/2 and 5/3 bits
+//   - each operation and condition on all that can be known of a register
+//     without its lower half, at 4/2 bits; the same of a lower half of 4 bits;
+//     on all that can be known of both, at 3/1 and 3/2 bits
+//   - Leq, Join, Meet and Widen on all that can be known, at 4/2 bits
+//
+// How precise the results are is in testdata/precision.txt.
 
-// model sets the widths of uint16 and uint8 for one test.
-func model(t testing.TB, wide, low uint8) {
-	old := modelWidth
-	modelWidth = [3]uint8{1: low, 2: wide}
-	t.Cleanup(func() { modelWidth = old })
-}
+var update = flag.Bool("update", false, "write the golden files")
 
-type (
-	big   = uint16
-	small = uint8
-	prod  = Product[big, small]
-)
-
-func arcs[U Word]() []Arc[U] {
-	all := []Arc[U]{fullArc[U]()}
-	for base := range int(ones[U]()) + 1 {
-		for size := range int(ones[U]()) {
-			all = append(all, Arc[U]{U(base), U(size)})
-		}
-	}
-	return all
-}
-
-func tnums[U Word]() []Tnum[U] {
-	var all []Tnum[U]
-	for mask := range int(ones[U]()) + 1 {
-		for value := range int(ones[U]()) + 1 {
-			if value&mask == 0 {
-				all = append(all, Tnum[U]{U(value), U(mask)})
-			}
-		}
-	}
-	return all
-}
-
-// setOf has the numbers of any of the abstract ones.
-func setOf[U Word](contains func(U) bool) (set uint64) {
-	for v := range int(ones[U]()) + 1 {
-		if contains(U(v)) {
-			set |= 1 << v
-		}
-	}
-	return set
-}
-
-// members is the other way round, for range loops.
-func members(set uint64) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for ; set != 0; set &= set - 1 {
-			if !yield(bits.TrailingZeros64(set)) {
-				return
-			}
-		}
-	}
-}
-
-// Concrete semantics, written apart from the package: on ints, from the words
-// of RFC 9669.
-func concrete(op Op, w uint, x, y int) int {
-	m := 1 << w
-	sx, sy := toSigned(x, w), toSigned(y, w)
-	k := y & (1<<bits.Len(w-1) - 1)
-	switch op {
-	case Add:
-		return (x + y) % m
-	case Sub:
-		return (x - y + m) % m
-	case Mul:
-		return x * y % m
-	case Div:
-		if y == 0 {
-			return 0
-		}
-		return x / y
-	case Mod:
-		if y == 0 {
-			return x
-		}
-		return x % y
-	case SDiv:
-		if y == 0 {
-			return 0
-		}
-		return (sx/sy + 2*m) % m
-	case SMod:
-		if y == 0 {
-			return x
-		}
-		return (sx%sy + m) % m
-	case And:
-		return x & y
-	case Or:
-		return x | y
-	case Xor:
-		return x ^ y
-	case Lsh:
-		return x << k % m
-	case Rsh:
-		return x >> k
-	case Arsh:
-		return (sx>>k + m) % m
-	}
-	panic("no such operation")
-}
-
-func toSigned(x int, w uint) int {
-	if x >= 1<<(w-1) {
-		return x - 1<<w
-	}
-	return x
-}
-
-func holds(cmp Cmp, w uint, x, y int) bool {
-	sx, sy := toSigned(x, w), toSigned(y, w)
-	switch cmp {
-	case Eq:
-		return x == y
-	case Ne:
-		return x != y
-	case Gt:
-		return x > y
-	case Ge:
-		return x >= y
-	case Lt:
-		return x < y
-	case Le:
-		return x <= y
-	case Set:
-		return x&y != 0
-	case Sgt:
-		return sx > sy
-	case Sge:
-		return sx >= sy
-	case Slt:
-		return sx < sy
-	case Sle:
-		return sx <= sy
-	}
-	panic("no such condition")
-}
-
-// apply is op on whole registers or lower halves.
-func apply(op Op, wide bool, x, y int) int {
-	if wide {
-		return concrete(op, width[big](), x, y)
-	}
-	m := int(ones[small]())
-	return concrete(op, width[small](), x&m, y&m)
-}
-
-// compare is cmp on whole registers or lower halves.
-func compare(cmp Cmp, wide bool, x, y int) bool {
-	if wide {
-		return holds(cmp, width[big](), x, y)
-	}
-	m := int(ones[small]())
-	return holds(cmp, width[small](), x&m, y&m)
-}
-
-// bestArc is the size of the smallest arc around a set, bestTnum the tnum.
-func bestArc(set uint64, w uint) int {
-	n := 1 << w
-	longest, run := 0, 0
-	for i := range 2 * n {
-		if run++; set>>(i%n)&1 == 1 {
-			run = 0
-		}
-		longest = max(longest, run)
-	}
-	return n - longest - 1
-}
-
-func bestTnum(set uint64) (t Tnum[big]) {
-	first := true
-	for v := range members(set) {
-		u := Tnum[big]{Value: big(v)}
-		if !first {
-			u = u.join(t)
-		}
-		t, first = u, false
-	}
-	return t
-}
-
-// score counts how many results were as sharp as they can be.
-type score struct{ All, Bits, Wide, Set int }
+// A score counts results: how many were as sharp as their bits, their arc or
+// the three views together can be for what is really possible.
+type score struct{ All, Bits, Wide, Exact int }
 
 func (s *score) count(r prod, exact uint64) {
 	s.All++
@@ -203,75 +34,15 @@ func (s *score) count(r prod, exact uint64) {
 	if int(r.Wide.Size) <= bestArc(exact, width[big]()) {
 		s.Wide++
 	}
-	if setOf(r.Contains) == exact {
-		s.Set++
+	if set(r) == exact {
+		s.Exact++
 	}
 }
 
-// a set of products, and what each of them contains.
-type universe struct {
-	of   []prod
-	sets []uint64
+func (s score) String() string {
+	of := func(n int) string { return fmt.Sprintf("%8d %5.1f%%", n, 100*float64(n)/float64(s.All)) }
+	return fmt.Sprintf("%8d  bits %s  arc %s  exact %s", s.All, of(s.Bits), of(s.Wide), of(s.Exact))
 }
-
-func universeOf(ps []prod) (u universe) {
-	seen := map[prod]bool{}
-	for _, p := range ps {
-		if !seen[p] {
-			seen[p] = true
-			u.of = append(u.of, p)
-			u.sets = append(u.sets, setOf(p.Contains))
-		}
-	}
-	return u
-}
-
-// fromTnums and fromArcs are all that can be known of bits alone, and all
-// ranges of registers and of lower halves.
-func fromTnums() universe {
-	var ps []prod
-	for _, t := range tnums[big]() {
-		p := unknown[big, small]()
-		p.Bits = t
-		ps = append(ps, p.synced())
-	}
-	return universeOf(ps)
-}
-
-func fromArcs() universe {
-	var ps []prod
-	for _, a := range arcs[big]() {
-		p := unknown[big, small]()
-		p.Wide = a
-		ps = append(ps, p.synced())
-	}
-	for _, a := range arcs[small]() {
-		p := unknown[big, small]()
-		p.Low = a
-		ps = append(ps, p.synced())
-	}
-	return universeOf(ps)
-}
-
-// everything is each combination of a tnum, an arc and an arc of the lower
-// half that has a number.
-func everything() universe {
-	var ps []prod
-	for _, t := range tnums[big]() {
-		for _, w := range arcs[big]() {
-			for _, l := range arcs[small]() {
-				if p := (prod{t, w, l}); p.sync() {
-					ps = append(ps, p)
-				}
-			}
-		}
-	}
-	return universeOf(ps)
-}
-
-var allOps = []Op{Add, Sub, Mul, Div, Mod, SDiv, SMod, And, Or, Xor, Lsh, Rsh, Arsh}
-
-var allCmps = []Cmp{Eq, Ne, Gt, Ge, Lt, Le, Set, Sgt, Sge, Slt, Sle}
 
 // proveALU tries op on all pairs. The set of results for one x and all of y is
 // found once for each y.
@@ -292,26 +63,49 @@ func proveALU(t *testing.T, u universe, op Op, wide bool) (s score) {
 				exact |= results[j*n+v]
 			}
 			r := ALU(op, wide, x, y)
-			if exact&^setOf(r.Contains) != 0 {
+			if exact&^set(r) != 0 {
 				t.Fatalf("%v wide=%v: %v, %v: %v has not all of %b", op, wide, x, y, r, exact)
 			}
+			if exact != 0 {
+				s.count(r, exact)
+			}
+		}
+	}
+	return s
+}
+
+func proveUnary(t *testing.T, u universe, name string, f func(prod) prod, number func(int) int) (s score) {
+	for i, x := range u.of {
+		var exact uint64
+		for v := range members(u.sets[i]) {
+			exact |= 1 << number(v)
+		}
+		r := f(x)
+		if exact&^set(r) != 0 {
+			t.Fatalf("%s of %v: %v has not all of %b", name, x, r, exact)
+		}
+		if exact != 0 {
 			s.count(r, exact)
 		}
 	}
 	return s
 }
 
-// proveBranch tries a condition on all pairs. It is sharp if what is left of x
-// is what some y satisfies, and if nothing is left where nothing does.
+// branchScore counts pairs: for how many a condition cannot be, for how many of
+// these that was not seen, and for how many both operands became exact.
+type branchScore struct{ All, Never, Unseen, Exact int }
+
+func (s branchScore) String() string {
+	return fmt.Sprintf("%8d  never %8d  unseen %6d  exact %8d %5.1f%%", s.All, s.Never, s.Unseen, s.Exact,
+		100*float64(s.Exact)/float64(s.All-s.Never))
+}
+
+// proveBranch tries a condition on all pairs.
 func proveBranch(t *testing.T, u universe, cmp Cmp, wide, taken bool) (s branchScore) {
 	n := int(ones[big]()) + 1
-	partners := make([]uint64, n) // of x: the y that satisfy
+	partners := make([]uint64, n) // of x: the y that satisfy it
 	for x := range n {
-		for y := range n {
-			if compare(cmp, wide, x, y) == taken {
-				partners[x] |= 1 << y
-			}
-		}
+		partners[x] = setOf(func(y big) bool { return compare(cmp, wide, x, int(y)) == taken })
 	}
 	for i, x := range u.of {
 		for j, y := range u.of {
@@ -324,110 +118,135 @@ func proveBranch(t *testing.T, u universe, cmp Cmp, wide, taken bool) (s branchS
 			}
 			x2, y2, ok := Branch(cmp, wide, taken, x, y)
 			s.All++
-			if !ok && xs != 0 {
+			switch {
+			case !ok && xs != 0:
 				t.Fatalf("%v wide=%v taken=%v: %v, %v can be", cmp, wide, taken, x, y)
-			}
-			if !ok || xs == 0 {
-				if !ok {
-					s.Dead++
-				} else {
-					s.Missed++
-				}
-				continue
-			}
-			if xs&^setOf(x2.Contains) != 0 || ys&^setOf(y2.Contains) != 0 {
+			case ok && (xs&^set(x2) != 0 || ys&^set(y2) != 0):
 				t.Fatalf("%v wide=%v taken=%v: %v, %v: %v has not all of %b or %v of %b", cmp, wide, taken, x, y, x2, xs, y2, ys)
-			}
-			if setOf(x2.Contains) == xs && setOf(y2.Contains) == ys {
-				s.Set++
+			case xs == 0:
+				s.Never++
+				if ok {
+					s.Unseen++
+				}
+			case set(x2) == xs && set(y2) == ys:
+				s.Exact++
 			}
 		}
 	}
 	return s
 }
 
-type branchScore struct{ All, Dead, Missed, Set int }
-
-func proveSync(t *testing.T) (s struct{ All, Empty, Bits, Wide, Low int }) {
-	tn, wi, lo := tnums[big](), arcs[big](), arcs[small]()
-	ws, ls := make([]uint64, len(wi)), make([]uint64, len(lo))
-	for i, a := range wi {
-		ws[i] = setOf(a.contains)
-	}
-	for i, a := range lo {
-		ls[i] = setOf(func(v big) bool { return a.contains(lower[big, small](v)) })
-	}
-	for _, b := range tn {
-		bs := setOf(b.contains)
-		for i, w := range wi {
-			for j, l := range lo {
-				exact := bs & ws[i] & ls[j]
+// proveSync tries all combinations of views.
+func proveSync(t *testing.T) (s score, empty, unseen int) {
+	for _, b := range tnums[big]() {
+		for _, w := range arcs[big]() {
+			for _, l := range arcs[small]() {
 				p := prod{b, w, l}
+				exact := set(p)
 				ok := p.sync()
-				s.All++
 				if exact == 0 {
-					if !ok {
-						s.Empty++
+					if empty++; ok {
+						unseen++
 					}
 					continue
 				}
-				if got := setOf(p.Contains); !ok || exact&^got != 0 {
-					t.Fatalf("%v %v %v: %v has not all of %b", b, w, l, p, exact)
+				if !ok || exact&^set(p) != 0 {
+					t.Fatalf("%v, %v, %v: %v has not all of %b", b, w, l, p, exact)
 				}
-				q := p
-				if !q.sync() || p != q {
-					t.Fatalf("%v %v %v: sync gives %v, and again %v", b, w, l, p, q)
+				if q := p; !q.sync() || p != q {
+					t.Fatalf("%v, %v, %v: sync gives %v, and again %v", b, w, l, p, q)
 				}
-				if p.Bits == bestTnum(exact) {
-					s.Bits++
-				}
-				if int(p.Wide.Size) <= bestArc(exact, width[big]()) {
-					s.Wide++
-				}
-				var low uint64
-				for v := range members(exact) {
-					low |= 1 << lower[big, small](big(v))
-				}
-				if int(p.Low.Size) <= bestArc(low, width[small]()) {
-					s.Low++
-				}
+				s.count(p, exact)
 			}
 		}
 	}
-	return s
+	return s, empty, unseen
 }
 
-func proveLattice(t *testing.T, u universe) (s struct{ All, Leq, LeqBest, Join, JoinBest, Empty, EmptyBest, MeetBest int }) {
-	for i, x := range u.of {
-		for j, y := range u.of {
-			xs, ys := u.sets[i], u.sets[j]
-			s.All++
-			leq := x.Leq(y)
-			if leq {
-				s.Leq++
-			}
-			if xs&^ys == 0 {
-				s.LeqBest++
-			} else if leq {
-				t.Fatalf("%v is said to be within %v", x, y)
-			}
-			if z := Join(x, y); (xs|ys)&^setOf(z.Contains) != 0 || z != Join(y, x) || !x.Leq(z) {
-				t.Fatalf("join of %v and %v is %v (%#v %#v %#v %v)", x, y, z, x, z, Join(y, x), x.Leq(z))
-			} else if int(z.Wide.Size) <= bestArc(xs|ys, width[big]()) {
-				s.JoinBest++
-			}
-			z, ok := Meet(x, y)
-			if !ok {
-				s.Empty++
-			}
-			if xs&ys == 0 {
-				s.EmptyBest++
-			} else if z2, _ := Meet(y, x); !ok || xs&ys&^setOf(z.Contains) != 0 || z != z2 {
-				t.Fatalf("meet of %v and %v is %v, %v", x, y, z, z2)
-			} else if xs&ys == setOf(z.Contains) {
-				s.MeetBest++
-			}
+// precision collects scores, to be compared with the golden file.
+type precision struct{ strings.Builder }
+
+func (p *precision) add(score fmt.Stringer, format string, args ...any) {
+	fmt.Fprintf(p, "%-28s %v\n", fmt.Sprintf(format, args...), score)
+}
+
+func (p *precision) compare(t *testing.T, name string) {
+	name = filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(name, []byte(p.String()), 0o666); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return s
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.String(); got != string(want) {
+		t.Errorf("the precision has changed (-update if that is meant):\n%s", got)
+	}
+}
+
+// proveAll is for one universe: all operations and conditions.
+func proveAll(t *testing.T, name string, u universe, widths ...bool) {
+	var p precision
+	for _, wide := range widths {
+		for _, op := range allOps {
+			p.add(proveALU(t, u, op, wide), "%v wide=%v", op, wide)
+		}
+		for _, cmp := range allCmps {
+			p.add(proveBranch(t, u, cmp, wide, true), "x %v y wide=%v", cmp, wide)
+		}
+		p.add(proveBranch(t, u, Set, wide, false), "not x & y wide=%v", wide)
+		for n := 1; n <= int(width[small]()); n++ {
+			p.add(proveUnary(t, u, "sign extension", func(x prod) prod { return SignExtend(x, n, wide) }, func(v int) int {
+				return signExtended(v, n, wide)
+			}), "sign extend %d wide=%v", n, wide)
+		}
+		p.add(proveUnary(t, u, "neg", func(x prod) prod { return Neg(wide, x) }, func(v int) int {
+			return apply(Sub, wide, 0, v)
+		}), "neg wide=%v", wide)
+	}
+	for n := 1; n <= int(width[big]()); n++ {
+		p.add(proveUnary(t, u, "zero extension", func(x prod) prod { return ZeroExtend(x, n) }, func(v int) int {
+			return v & (1<<n - 1)
+		}), "zero extend %d", n)
+	}
+	p.compare(t, name)
+}
+
+func TestRegisters(t *testing.T) {
+	model(t, 4, 2)
+	proveAll(t, "registers.txt", fromWide(), true)
+}
+
+func TestLowerHalves(t *testing.T) {
+	model(t, 4, 3)
+	proveAll(t, "halves.txt", fromLow(), false)
+}
+
+func TestProducts(t *testing.T) {
+	model(t, 3, 1)
+	proveAll(t, "products31.txt", everything(), true, false)
+	model(t, 3, 2)
+	proveAll(t, "products32.txt", everything(), true, false)
+}
+
+// A condition that is not taken is its opposite that is.
+func TestNotTaken(t *testing.T) {
+	model(t, 3, 2)
+	u := everything()
+	for _, cmp := range allCmps {
+		proveBranch(t, u, cmp, true, false)
+		proveBranch(t, u, cmp, false, false)
+	}
+}
+
+func TestSync(t *testing.T) {
+	var p precision
+	for _, w := range [][2]uint8{{4, 2}, {4, 3}, {5, 2}} {
+		model(t, w[0], w[1])
+		s, empty, unseen := proveSync(t)
+		p.add(s, "sync %d/%d empty %d unseen %d", w[0], w[1], empty, unseen)
+	}
+	p.compare(t, "sync.txt")
 }

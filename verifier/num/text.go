@@ -40,7 +40,8 @@ func (p Product[W, H]) String() string {
 	if most := p.Bits.Value | p.Bits.Mask; most != said.Value|said.Mask {
 		fmt.Fprintf(&b, " of %#x", uint64(most))
 	}
-	if q := (Product[W, H]{p.Bits, p.Wide, fullArc[H]()}).synced(); q.Low != p.Low {
+	q := Product[W, H]{p.Bits, p.Wide, fullArc[H]()}
+	if q.reduce(); q.Low != p.Low {
 		b.WriteString(" low " + p.Low.String())
 	}
 	return b.String()

@@ -15,13 +15,11 @@ func (p *Product[W, H]) wide() view[W] { return view[W]{p.Bits, p.Wide} }
 
 func (p *Product[W, H]) low() view[H] { return view[H]{p.lowBits(), p.Low} }
 
-// zeroExtended is the result of a 32-bit operation as a whole register.
-func zeroExtended[W, H Word](v view[H]) Product[W, H] {
-	return Product[W, H]{
-		Bits: Tnum[W]{W(v.Bits.Value), W(v.Bits.Mask)},
-		Wide: between(W(v.umin()), W(v.umax())),
-		Low:  v.Span,
-	}.synced()
+// zeroExtend makes p the result v of a 32-bit operation, to be reduced.
+func (p *Product[W, H]) zeroExtend(v view[H]) {
+	p.Bits = Tnum[W]{W(v.Bits.Value), W(v.Bits.Mask)}
+	p.Wide = between(W(v.umin()), W(v.umax()))
+	p.Low = v.Span
 }
 
 func known[U Word](x U) view[U] { return view[U]{Tnum[U]{Value: x}, Arc[U]{Base: x}} }
