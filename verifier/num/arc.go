@@ -152,8 +152,21 @@ func (a Arc[U]) mask(m U) Arc[U] {
 		return between(0, m)
 	}
 	base, size := a.Base&m, (a.Size+room)&^gap
-	if size > top-base {
+	if top != ones[U]() && size > top-base {
 		return between(0, m)
 	}
 	return arc(base, size)
+}
+
+// flip is xor with m. The bits that all of a have in common just change; of
+// those below them, to change none keeps an arc, and to change all turns it.
+func (a Arc[U]) flip(m U) Arc[U] {
+	varying := a.bits().Mask
+	switch m & varying {
+	case 0:
+		return arc(a.Base^m, a.Size)
+	case varying:
+		return arc(a.end()^m, a.Size)
+	}
+	return fullArc[U]()
 }

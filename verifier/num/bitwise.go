@@ -3,7 +3,8 @@ package num
 import "math/bits"
 
 // and: no result is above either operand, and x&y = x+y-(x|y) is at least
-// x+y less the largest number. A row of ones rounds and cuts off.
+// x+y less the largest number. A mask whose ones are in one row rounds and
+// cuts off; bits that the other operand does not have may count as ones of it.
 func and[U Word](x, y view[U]) view[U] {
 	least := U(0)
 	if a, b := x.umin(), y.umin(); a > ones[U]()-b {
@@ -11,15 +12,25 @@ func and[U Word](x, y view[U]) view[U] {
 	}
 	v := view[U]{x.Bits.and(y.Bits), between(least, min(x.umax(), y.umax()))}
 	switch {
-	case y.isConst() && oneRow(y.Bits.Value):
-		v = v.also(x.Span.mask(y.Bits.Value))
-	case x.isConst() && oneRow(x.Bits.Value):
-		v = v.also(y.Span.mask(x.Bits.Value))
+	case y.isConst():
+		v = v.also(x.mask(y.Bits.Value))
+	case x.isConst():
+		v = v.also(y.mask(x.Bits.Value))
 	}
 	if v.possible()&signBit[U]() != 0 {
 		v = v.also(signedRoom(x, y))
 	}
 	return v
+}
+
+func (v view[U]) mask(m U) Arc[U] {
+	if all := m | ones[U]()&^v.possible(); oneRow(all) {
+		m = all
+	}
+	if oneRow(m) {
+		return v.Span.mask(m)
+	}
+	return fullArc[U]()
 }
 
 func oneRow[U Word](m U) bool {
@@ -51,8 +62,7 @@ func or[U Word](x, y view[U]) view[U] {
 
 func (v view[U]) not() view[U] { return view[U]{v.Bits.not(), v.Span.not()} }
 
-// xor with all ones is not; with the sign bit it is add, as is xor of operands
-// that share no bit.
+// xor is add where the operands share no bit, and for the sign bit.
 func xor[U Word](x, y view[U]) view[U] {
 	v := view[U]{x.Bits.xor(y.Bits), fullArc[U]()}
 	if v.possible()&signBit[U]() != 0 {
@@ -61,10 +71,10 @@ func xor[U Word](x, y view[U]) view[U] {
 	switch {
 	case x.possible()&y.possible() == 0, y.is(signBit[U]()), x.is(signBit[U]()):
 		return v.also(x.Span.add(y.Span))
-	case y.is(ones[U]()):
-		return v.also(x.Span.not())
-	case x.is(ones[U]()):
-		return v.also(y.Span.not())
+	case y.isConst():
+		return v.also(x.Span.flip(y.Bits.Value))
+	case x.isConst():
+		return v.also(y.Span.flip(x.Bits.Value))
 	}
 	return v
 }
@@ -95,10 +105,12 @@ func shift[U Word](op Op, x, y view[U]) view[U] {
 }
 
 func shiftBy[U Word](op Op, x view[U], k uint) view[U] {
-	switch op {
-	case Lsh:
+	switch {
+	case k == 0:
+		return x
+	case op == Lsh:
 		return view[U]{x.Bits.lsh(k), x.Span.lsh(k)}
-	case Rsh:
+	case op == Rsh:
 		return view[U]{x.Bits.rsh(k), between(x.umin()>>k, x.umax()>>k)}
 	}
 	lo, hi := unsigned[U](signed(x.smin())>>k), unsigned[U](signed(x.smax())>>k)

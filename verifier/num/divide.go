@@ -8,6 +8,8 @@ func div[U Word](x, y view[U]) view[U] {
 		return known(U(0))
 	case lo == 0:
 		return spanning(between(0, x.umax()))
+	case hi == 1:
+		return x
 	}
 	v := spanning(between(x.umin()/hi, x.umax()/lo))
 	if lo == hi && lo&(lo-1) == 0 {
@@ -45,8 +47,11 @@ func sameLow[U Word](x, y view[U]) Tnum[U] {
 // the quotients lie between those of the ends.
 func sdiv[U Word](x, y view[U]) view[U] {
 	a, b, c, d := signed(x.smin()), signed(x.smax()), signed(y.smin()), signed(y.smax())
-	if a >= 0 && c >= 0 {
+	switch {
+	case a >= 0 && c >= 0, y.is(1):
 		return div(x, y)
+	case y.is(ones[U]()):
+		return operate(Sub, known(U(0)), x)
 	}
 	var v Arc[U]
 	none := true
@@ -82,10 +87,11 @@ func quotients[U Word](a, b, c, d int64) Arc[U] {
 // smod has the sign of the dividend and less than the divisor's magnitude.
 func smod[U Word](x, y view[U]) view[U] {
 	a, b, c, d := signed(x.smin()), signed(x.smax()), signed(y.smin()), signed(y.smax())
-	if a >= 0 && c >= 0 {
+	least := max(c, -d) // magnitude of a divisor, if it has one sign
+	switch {
+	case a >= 0 && c >= 0:
 		return mod(x, y)
-	}
-	if y.is(0) {
+	case y.is(0), -least < a && b < least:
 		return x
 	}
 	lo, hi := min(a, 0), max(b, 0)
