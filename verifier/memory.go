@@ -81,7 +81,7 @@ func (v *verifier) store(ins ebpf.Instruction) *failure {
 		if f := v.readable(ins.Src); f != nil {
 			return f
 		}
-		if !v.reg(ins.Src).isPointer() && v.reg(ins.Dst).kind == stackPtr {
+		if v.reg(ins.Dst).kind == stackPtr {
 			v.tie(v.reg(ins.Src))
 		}
 		value = *v.reg(ins.Src)

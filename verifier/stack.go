@@ -97,6 +97,7 @@ func (v *verifier) loadStack(r ebpf.Register, off int64, size int) (reg, *failur
 func (v *verifier) fill(r ebpf.Register, s *slot, m uint8, size int) (reg, *failure) {
 	switch {
 	case s.spill == m:
+		v.tie(&s.reg)
 		return s.reg, nil
 	case s.reg.kind != scalar:
 		if f := v.leak(r); f != nil {

@@ -166,10 +166,16 @@ func (v *verifier) move(ins ebpf.Instruction, src reg) *failure {
 	return nil
 }
 
-// tie gives a number an id, before it is copied, so that what is found out
-// about one copy holds for the other.
+// tie gives a register an id, before it is copied, so that what is found out
+// about one copy, its bounds or that it is not NULL, holds for the other.
 func (v *verifier) tie(r *reg) {
-	if r.kind != scalar || r.id != 0 || r.has(length) {
+	if r.id != 0 || r.has(length) {
+		return
+	}
+	if r.kind != scalar {
+		if r.has(nullable) {
+			r.id = v.state.newID()
+		}
 		return
 	}
 	if _, ok := r.num.IsConst(); !ok {
