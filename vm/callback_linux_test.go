@@ -96,9 +96,9 @@ var callbackMaps = []abi.MapSpec{
 // behind the main program.
 func (g *generator) callbackProgram() (text string, functions []string) {
 	var b strings.Builder
-	// The mark is 0, which the verifier does not know: it would follow constants
+	// The mark is 0, which the verifier does not know: it would follow constants and bounds
 	// through every turn.
-	fmt.Fprintf(&b, "r9 = *(u32 *)(r1 + 8)\n*(u64 *)(r10 - 8) = r9\nr1 = r9\nr1 += %d\n*(u64 *)(r10 - 16) = r1\n", pick(g, 0, 1, 3, 10, 40))
+	fmt.Fprintf(&b, "r9 = *(u32 *)(r1 + 8)\n*(u64 *)(r10 - 8) = r9\nr1 = r9\nr1 ^= %d\n*(u64 *)(r10 - 16) = r1\n", pick(g, 0, 1, 3, 10, 40))
 	for range 1 + g.IntN(3) {
 		pool, first := loopCallbacks, "r1 = "+pick(g, "0", "1", "2", "7", "50", "50", "8388609", "-1", "0x100000003 ll")
 		helper := "bpf_loop"
