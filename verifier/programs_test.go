@@ -1,0 +1,72 @@
+package verifier_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/verifier"
+)
+
+// ownPrograms are the programs under testdata/programs.
+func ownPrograms(t testing.TB) []*verifier.Program {
+	names, err := filepath.Glob("../testdata/programs/*.o")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no objects", err)
+	}
+	var all []*verifier.Program
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		obj, err := object.Read(f, object.Options{})
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range obj.Programs {
+			l, err := obj.Link(obj.Programs[i].Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := verifier.ProgramsOf(l)[0]
+			p.Name = strings.TrimSuffix(filepath.Base(name), ".o") + "/" + p.Name
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// TestOwnPrograms verifies the programs that the kernel is the referee of
+// elsewhere.
+func TestOwnPrograms(t *testing.T) {
+	for _, p := range ownPrograms(t) {
+		proof, report := verifier.Verify(p, verifier.Options{})
+		if report != nil {
+			t.Errorf("%s: %+v (%+v)", p.Name, report, report.Stats)
+			continue
+		}
+		t.Logf("%s: %d instructions, %+v", p.Name, len(p.Insns), proof.Stats())
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, p := range ownPrograms(b) {
+		b.Run(p.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			steps := 0
+			for b.Loop() {
+				proof, report := verifier.Verify(p, verifier.Options{})
+				if report != nil {
+					b.Fatal(report)
+				}
+				steps = proof.Stats().Steps
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(steps), "ns/step")
+			b.ReportMetric(float64(steps), "steps")
+		})
+	}
+}
