@@ -27,7 +27,8 @@ verifier log. Classic programs are read in all forms but drawings (tcpdump -d,
 as text, raw bytes, hexadecimal and JSON. Of an ELF object, as clang makes them,
 it shows all programs, with the lines of C that the instructions came from, or the
 one that --prog names. Maps are declared above the programs (".map NAME type TYPE
-key BYTES value BYTES entries N"), so that the text of a program assembles again.`,
+key BYTES value BYTES entries N"), so that the text of a program assembles again;
+comments tell the global variables.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
@@ -40,6 +41,7 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 	o.declare(flags, formatNames())
 	if extended == "asm" {
 		flags.StringVar(&only, "prog", "", "show the program `NAME` of an ELF object only")
+		a.declareBTF(flags)
 	}
 	return func(args []string) error {
 		name, err := one("program", args)

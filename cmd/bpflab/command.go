@@ -41,6 +41,7 @@ type app struct {
 	tty    bool // standard output is a terminal
 	color  bool
 	files  files
+	btf    string // the types that objects are adapted to, "" for the running kernel's
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
@@ -15,10 +17,23 @@ import (
 // isELF reports whether data is an ELF file.
 func isELF(data []byte) bool { return bytes.HasPrefix(data, []byte("\x7fELF")) }
 
+// declareBTF adds the flag for the kernel that objects are meant for.
+func (a *app) declareBTF(flags *pflag.FlagSet) {
+	flags.StringVar(&a.btf, "btf", "", "adapt an object (CO-RE) to the kernel with the types in `FILE`, such as a copy of /sys/kernel/btf/vmlinux (default that file)")
+}
+
 // readObject reads the programs of an ELF object. Those whose section does not
 // tell a type get the given one.
-func readObject(name string, data []byte, otherwise abi.ProgType) (*object.Object, error) {
-	obj, err := object.Read(bytes.NewReader(data), object.Options{DefaultType: otherwise})
+func (a *app) readObject(name string, data []byte, otherwise abi.ProgType) (*object.Object, error) {
+	options := object.Options{DefaultType: otherwise}
+	if a.btf != "" {
+		types, err := a.readFile(a.btf)
+		if err != nil {
+			return nil, err
+		}
+		options.Types = bytes.NewReader(types)
+	}
+	obj, err := object.Read(bytes.NewReader(data), options)
 	if err == nil && len(obj.Programs) == 0 {
 		err = fmt.Errorf("the object has no programs")
 	}
@@ -58,13 +73,16 @@ func (a *app) writeObject(o outputFlags, obj *object.Object) error {
 
 // listObject writes all programs as text: a line of C before the instructions
 // that came of it, functions as labels, and what references mean beside them.
-// The maps are declared above. The assembler reads it back, one program at a
+// The maps are declared above, and comments tell the variables. The assembler reads it back, one program at a
 // time.
 func listObject(w io.Writer, obj *object.Object) error {
 	var b bytes.Buffer
 	maps := listedMaps(obj)
 	for i, name := range maps {
 		fmt.Fprintln(&b, declarationOf(name, &obj.Maps[i]))
+	}
+	for i := range obj.Variables {
+		fmt.Fprintln(&b, globalText(obj, &obj.Variables[i]))
 	}
 	for i := range obj.Programs {
 		if b.Len() > 0 {
@@ -79,6 +97,15 @@ func listObject(w io.Writer, obj *object.Object) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// globalText tells of a global variable what it takes to set it, as a comment.
+func globalText(obj *object.Object, v *object.Variable) string {
+	kind := v.Type
+	if kind == "" {
+		kind = fmt.Sprintf("%d bytes", v.Size)
+	}
+	return fmt.Sprintf("; variable %s: %s in %s", v.Name, kind, obj.Maps[v.Map].Name)
 }
 
 // listedMaps returns a name for each map that the assembler takes and that no

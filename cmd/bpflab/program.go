@@ -37,8 +37,11 @@ func (a *app) readProgram(name string) (program, error) {
 		return program{}, err
 	}
 	if isELF(data) {
-		obj, err := readObject(name, data, 0)
+		obj, err := a.readObject(name, data, 0)
 		return program{object: obj}, err
+	}
+	if a.btf != "" {
+		return program{}, usagef("--btf is for ELF objects, and %s is none", name)
 	}
 	if isText(data) && extendedText.Match(data) {
 		extended, _, err := ebpf.ParseAny(data)

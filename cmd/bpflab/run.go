@@ -24,7 +24,7 @@ var runCommand = command{
 	long: `
 Runs each packet of a capture through an eBPF program: one of an ELF object as
 clang builds it, assembly text, raw bytes or hexadecimal. Prints how often the
-program returned each verdict, by its name.
+program returned each verdict, by its name. 'bpflab disasm' lists the programs, maps and variables of an object.
 
 The machine runs in checked mode: it needs no verifier, and a bad access ends
 the program for that packet with an error that names the instruction, the line
@@ -82,12 +82,13 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
+	a.declareBTF(flags)
 	flags.StringVar(&r.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+", or the kernel's name of another, such as lwt_xmit (default xdp, with --mem raw_tracepoint)")
 	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
 	flags.StringArrayVar(&r.sizes, "map-size", nil, "set the max_entries of a map, which some objects leave to their loader: `NAME=N`; can be given several times")
 	flags.StringArrayVar(&r.tails, "tail", nil, "put a program of the object into a program array: `MAP[INDEX]=PROGRAM`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
-	flags.StringSliceVar(&r.context, "ctx", nil, "what all packets have in fields of the context, by its names in C: `FIELD=N,…`")
+	flags.StringSliceVar(&r.context, "ctx", nil, "what all packets have in fields of the context, by its names in C: `FIELD=N`; several have commas between them")
 	flags.BoolVar(&r.dump, "dump-maps", false, "print all maps at the end, one JSON object a line")
 	flags.BoolVar(&r.trace, "trace", false, "print each instruction that is run, with the registers before it")
 	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
@@ -126,6 +127,8 @@ func (r *runRun) run(args []string) error {
 		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
 	case r.output == "-" && r.verdicts == "-" || r.toStdout() && (r.json || r.dump):
 		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
+	case r.trace && r.toStdout():
+		return usagef("--trace prints on standard output: give -w and --verdicts a file")
 	case r.repeat > 1 && r.input == "-":
 		return usagef("--repeat cannot read standard input again")
 	}

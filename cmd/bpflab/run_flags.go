@@ -78,10 +78,11 @@ func setMapSize(obj *object.Object, assignment string) error {
 	return err
 }
 
-// sizeHint adds to an error of loading what to do about maps without a size.
+// sizeHint adds to an error of loading what to do about an object's maps without
+// a size.
 func (l *loaded) sizeHint(err error) error {
 	for i := range l.collection.Maps {
-		if m := &l.collection.Maps[i]; m.MaxEntries == 0 && errors.Is(err, maps.EINVAL) {
+		if m := &l.collection.Maps[i]; l.object != nil && m.MaxEntries == 0 && errors.Is(err, maps.EINVAL) {
 			return fmt.Errorf("%w; set it with --map-size %s=N", err, m.Name)
 		}
 	}

@@ -30,8 +30,8 @@ func (r *runRun) load(name string) (*loaded, error) {
 	if isELF(data) {
 		return r.loadObject(name, data)
 	}
-	if r.program != "" || len(r.vars)+len(r.sizes)+len(r.tails) > 0 {
-		return nil, usagef("--prog, --var, --map-size and --tail are for ELF objects, and %s is none", name)
+	if r.program != "" || r.btf != "" || len(r.vars)+len(r.sizes)+len(r.tails) > 0 {
+		return nil, usagef("--prog, --btf, --var, --map-size and --tail are for ELF objects, and %s is none", name)
 	}
 	typ, err := r.plainType()
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 			return nil, err
 		}
 	}
-	obj, err := readObject(name, data, otherwise)
+	obj, err := r.readObject(name, data, otherwise)
 	if err != nil {
 		return nil, err
 	}
