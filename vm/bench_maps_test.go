@@ -124,8 +124,8 @@ func benchmarkLookup(b *testing.B, spec abi.MapSpec, chained bool) {
 		round.time(func() { with.run(b) })
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(round.perLookup(), "ns/round")
-	b.ReportMetric(round.perLookup()-rest.perLookup(), "ns/lookup")
+	b.ReportMetric(round.per(lookupsPerRun), "ns/round")
+	b.ReportMetric(round.per(lookupsPerRun)-rest.per(lookupsPerRun), "ns/lookup")
 }
 
 // fastest is the time of the fastest run, which other load of the machine
@@ -140,7 +140,8 @@ func (f *fastest) time(run func()) {
 	}
 }
 
-func (f *fastest) perLookup() float64 { return float64(f.Nanoseconds()) / lookupsPerRun }
+// per returns the nanoseconds for each of n things done in a run.
+func (f *fastest) per(n uint64) float64 { return float64(f.Nanoseconds()) / float64(n) }
 
 // BenchmarkGoMapLookup is the same round in Go, for each length of keys the type
 // that is fastest.
@@ -200,7 +201,29 @@ func benchmarkGoMap[K comparable](b *testing.B, name string, chained bool, key f
 				at = uint32((uint64(at) + lookupsPerRun*uint64(step)) % uint64(n))
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(round.perLookup(), "ns/round")
+			b.ReportMetric(round.per(lookupsPerRun), "ns/round")
 		})
 	}
+}
+
+// BenchmarkMapValue reports the time of an instruction of a loop that loads and
+// stores a value of a map.
+func BenchmarkMapValue(b *testing.B) {
+	m := load(b, `
+		r6 = 1000
+		r1 = map[idx:2]
+		*(u32 *)(r10 - 4) = 1
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		if r0 == 0 goto out
+	loop:	r1 = *(u64 *)(r0 + 0)
+		*(u64 *)(r0 + 0) = r1
+		r1 = *(u32 *)(r0 + 4)
+		*(u32 *)(r0 + 4) = r1
+		r6 += -1
+		if r6 != 0 goto loop
+	out:	r0 = r6
+		exit`)
+	benchmarkInstructions(b, m, packetOf(make([]byte, 64)))
 }

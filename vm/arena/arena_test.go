@@ -70,3 +70,32 @@ func TestAddressesDoNotMove(t *testing.T) {
 		t.Fatalf("second Close: %v", err)
 	}
 }
+
+// TestHugePages gives hints about memory of several sizes: they change nothing
+// that can be read.
+func TestHugePages(t *testing.T) {
+	for _, size := range []int{1, 1 << 20, 5<<20 + 1, 16 << 20} {
+		a, err := arena.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, err := a.Alloc(uint64(size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.FilledInOrder(addr, uint64(size))
+		mem := a.Bytes(addr, size)
+		for i := 0; i < size; i += 4096 {
+			mem[i] = byte(i >> 12)
+		}
+		a.Filled(addr, uint64(size))
+		for i := 0; i < size; i += 4096 {
+			if mem[i] != byte(i>>12) {
+				t.Fatalf("byte %d of %d is %d after the hint, want %d", i, size, mem[i], byte(i>>12))
+			}
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -90,3 +90,28 @@ func BenchmarkUpdate(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEvict puts new keys into a full LRU map: each takes the place of
+// another.
+func BenchmarkEvict(b *testing.B) {
+	for _, n := range []uint32{1 << 8, 1 << 16, 1 << 20} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := newMap(b, newSet(b, 1), abi.MapSpec{Kind: abi.LRUHash, KeySize: 4, ValueSize: 8, MaxEntries: n})
+			key, value := make([]byte, 4), make([]byte, 8)
+			i := uint32(0)
+			put := func() {
+				binary.LittleEndian.PutUint32(key, i)
+				if e := m.Put(key, value, 0, 0); e != 0 {
+					b.Fatal(e)
+				}
+				i++
+			}
+			for range n {
+				put()
+			}
+			for b.Loop() {
+				put()
+			}
+		})
+	}
+}

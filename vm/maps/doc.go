@@ -36,9 +36,24 @@
 //
 // Each map has a header (header.go), whose address stands for the map in
 // programs. It says where the elements lie, so that machine code can do the
-// lookup itself in arrays and, as far as keys are there, in hash maps. Values
-// start at multiples of 8 bytes; the values of the CPUs for one key lie side by
-// side.
+// lookup itself. Values start at multiples of 8 bytes; the values of the CPUs
+// for one key lie side by side, step bytes apart. In an array the value is at
+//
+//	elements + index*stride + cpu*step, if index < max_entries
+//
+// and in a hash map the lookup is, with words of 32 bits and the hash function
+// of hashkey.go,
+//
+//	at = word[buckets + 4*(hash & mask)]
+//	while at is even and not 0:
+//		if the key at at+16 is the one: value is at + offset + cpu*step
+//		at = word[at]
+//
+// where a lookup in an LRU map sets word[at+12] to 1 if it is 0. A key that is
+// not found so is to be looked up by [Map.Find]: it may have moved meanwhile.
+//
+// Elements of hash maps and tries are taken from the start of their memory on,
+// so the memory of many is given as huge pages where the system has them.
 //
 // Several machines may use the maps of one arena at a time. Lookups that find
 // something take no lock; updates take one for each map. Counters in values are
