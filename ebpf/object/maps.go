@@ -46,8 +46,11 @@ func convertMap(name string, spec *cilium.MapSpec, order binary.ByteOrder) (MapS
 		Flags: spec.Flags, Extra: spec.MapExtra, Pinning: uint32(spec.Pinning),
 		Tags: spec.Tags, Frozen: strings.HasPrefix(name, ".rodata"),
 	}
-	if spec.Type == cilium.PerfEventArray { // BTF maps leave the only possible sizes out
+	switch { // definitions leave the only possible sizes out
+	case spec.Type == cilium.PerfEventArray:
 		m.KeySize, m.ValueSize = 4, 4
+	case (spec.Type == cilium.ArrayOfMaps || spec.Type == cilium.HashOfMaps) && m.ValueSize == 0:
+		m.ValueSize = 4
 	}
 	if lock, ok := spinLock(spec.Value); ok {
 		m.SpinLock = &lock

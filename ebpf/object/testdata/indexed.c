@@ -9,7 +9,7 @@ struct bpf_map_def {
 
 struct bpf_map_def SEC("maps") plain = { HASH, 4, 4, 10, 0 };
 struct bpf_map_def SEC("maps") counters = { ARRAY, 4, 8, 3, 0 };
-struct bpf_map_def SEC("maps") by_port = { HASH_OF_MAPS, 4, 4, 16, 0, .inner_map_idx = 1 };
+struct bpf_map_def SEC("maps") by_port = { HASH_OF_MAPS, 4, 0, 16, 0, .inner_map_idx = 1 };
 
 SEC("classifier")
 int count(struct __sk_buff *skb)
