@@ -28,6 +28,11 @@ func (v *verifier) atomic(ins ebpf.Instruction) *failure {
 			return f
 		}
 	}
+	if v.reg(ins.Src).isPointer() {
+		if f := v.leak(ins.Src); f != nil {
+			return f
+		}
+	}
 	if f := v.atomicMemory(ins.Dst, ins, size); f != nil {
 		return f
 	}

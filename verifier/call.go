@@ -85,6 +85,8 @@ func (v *verifier) callee(ins ebpf.Instruction) (*helperCall, *failure) {
 		return nil, v.fail(HelperType, -1, "%v programs cannot call %s", v.p.Type, h.Name())
 	case h.GPLOnly && v.p.NotGPL:
 		return nil, v.fail(HelperGPL, -1, "%s is only for programs whose license is compatible with the GPL", h.Name())
+	case v.state.lock.held && h.ID == abi.SpinLock:
+		return nil, v.fail(LockTwice, -1, "a spin lock is held already: programs can hold one at a time")
 	case v.state.lock.held && h.ID != abi.SpinUnlock:
 		// do_check: only the unlock may be called under a lock.
 		return nil, v.fail(LockedCall, -1, "%s is called while a spin lock is held", h.Name())

@@ -14,9 +14,6 @@ func (v *verifier) callLocal(target int) *failure {
 	if len(v.state.frames) == maxFrames {
 		return v.fail(TooDeep, -1, "the call would need a frame more than the %d that there are", maxFrames)
 	}
-	if v.state.lock.held {
-		return v.fail(LockedCall, -1, "functions cannot be called while a spin lock is held")
-	}
 	v.enter(target, callback{})
 	return nil
 }

@@ -17,6 +17,7 @@ var update = flag.Bool("update", false, "write the messages of rejected programs
 func program(p *programs.Program) *verifier.Program {
 	return &verifier.Program{
 		Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: p.Maps, Absent: p.Absent, NotGPL: p.NotGPL, Egress: p.Egress,
+		ContextSize: p.ContextSize,
 	}
 }
 

@@ -141,14 +141,10 @@ func (v *verifier) move(ins ebpf.Instruction, src reg) *failure {
 		return nil
 	}
 	if src.isPointer() && (!wide || ins.Off != 0) {
-		if ins.Off != 0 {
-			return v.fail(PointerOperation, int(ins.Src), "a sign-extending move of a pointer")
-		}
 		if f := v.leak(ins.Src); f != nil {
 			return f
 		}
-		*dst = number(num.ZeroExtend(num.Unknown(), 32))
-		return nil
+		src = anyNumber()
 	}
 	switch {
 	case ins.Off != 0:

@@ -71,6 +71,10 @@ func (p *Program) header(line string) error {
 		n, err := strconv.Atoi(slot)
 		p.Absent[n] = name
 		return err
+	case "context":
+		n, err := strconv.Atoi(rest)
+		p.ContextSize = n
+		return err
 	case "flag":
 		if f := map[string]*bool{"notgpl": &p.NotGPL, "egress": &p.Egress, "strict": &p.Strict}[rest]; f != nil {
 			*f = true

@@ -23,6 +23,7 @@
 //	type TYPE             the program type, as abi prints it
 //	map NAME KIND KEY VALUE ENTRIES [rdonly] [wronly] [lock OFFSET] [inner MAP] [frozen HEX]
 //	absent SLOT NAME      the call in that slot is of a function that is not there
+//	context SIZE          for the types whose context is bytes
 //	flag notgpl|egress|strict
 //	reject VNNN at SLOT: MESSAGE
 //	kernel accepts|rejects|cannot: REASON   where the kernel's verdict is another
@@ -47,6 +48,8 @@ type Program struct {
 	Type  abi.ProgType
 	Maps  []abi.MapSpec
 	Insns []ebpf.Instruction // maps by their index in Maps
+
+	ContextSize int // in bytes, for the types whose context is bytes
 
 	Absent map[int]string // by slot
 	NotGPL bool           // the license is not compatible with the GPL
