@@ -121,6 +121,8 @@ func (v *verifier) dereference(r ebpf.Register, u use) *failure {
 		return v.fail(NotPointer, int(r), "R%d is used as an address, but is %s", r, describeNumber(p))
 	case p.has(nullable):
 		return v.fail(MaybeNull, int(r), "R%d may be NULL: it has not been compared with 0", r)
+	case u <= useAtomic && v.slots[v.pc].mixes(p.kind):
+		return v.fail(MixedPointers, int(r), "R%d is %s here and another kind of pointer on another path: the context and sockets need instructions of their own", r, p.kind)
 	}
 	v.slots[v.pc].access(p.kind)
 	return nil

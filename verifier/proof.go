@@ -69,4 +69,18 @@ const (
 	passed
 )
 
-func (s *slotFact) access(k kind) { *s |= 1 << (8 + k - contextPtr) }
+func (s *slotFact) access(k kind) { *s |= accessed(k) }
+
+func accessed(k kind) slotFact { return 1 << (8 + k - contextPtr) }
+
+// rewritten are the kinds behind which is something else in the kernel than
+// programs see.
+var rewritten = accessed(contextPtr) | accessed(socketPtr)
+
+// mixes reports whether the instruction, which now follows a pointer of kind
+// k, has followed one of another kind on another path, and either kind is
+// rewritten (reg_type_mismatch): the kernel has one instruction for it.
+func (s slotFact) mixes(k kind) bool {
+	others := s &^ 0xff &^ accessed(k)
+	return others != 0 && (others|accessed(k))&rewritten != 0
+}
