@@ -106,8 +106,10 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 		return nil, inFile(name, err)
 	}
 	l := &loaded{name: p.Name, typ: p.Type, object: obj}
-	l.collection, err = vm.CollectionOf(obj, p.Name)
-	return l, inFile(name, err)
+	if l.collection, err = vm.CollectionOf(obj, p.Name); err != nil {
+		return nil, usage(inFile(name, err))
+	}
+	return l, nil
 }
 
 // chooseProgram finds the program by name; the only one needs none.
