@@ -143,7 +143,7 @@ func (m *Machine) lookupRoute(p []byte, dst netip.Addr, flags uint32) uint64 {
 			return fibNotForwarded
 		}
 	}
-	r := n.route(dst, in.Index, flags&fibOutput != 0)
+	r := n.route(dst, in.Index, flags)
 	switch {
 	case r == nil || r.Type == Local:
 		return fibNotForwarded
@@ -217,13 +217,20 @@ func (n *Network) iface(index uint32) *Interface {
 	return nil
 }
 
-// route finds the best route to an address; output wants it to leave by an
-// interface.
-func (n *Network) route(dst netip.Addr, by uint32, output bool) *Route {
+// route finds the best route to an address. With fibOutput one for IPv4 must
+// leave by an interface, or not leave at all (the kernel's lookup for IPv6 does
+// not insist on it). With fibDirect it is looked for in the main table only,
+// which for IPv6 does not have this host's own addresses; for IPv4 the two
+// tables are one as long as there are no policy rules.
+func (n *Network) route(dst netip.Addr, by uint32, flags uint32) *Route {
 	var best *Route
 	for i := range n.Routes {
 		r := &n.Routes[i]
-		if !r.Prefix.Contains(dst) || output && r.Interface != by {
+		leaves := r.Type == Unicast || r.Type == Local
+		switch {
+		case !r.Prefix.Contains(dst),
+			flags&fibOutput != 0 && dst.Is4() && leaves && r.Interface != by,
+			flags&fibDirect != 0 && dst.Is6() && r.Type == Local:
 			continue
 		}
 		if best == nil || r.Prefix.Bits() > best.Prefix.Bits() || r.Prefix.Bits() == best.Prefix.Bits() && r.Metric < best.Metric {
