@@ -115,9 +115,7 @@ func (v *verifier) simplifyTop(f *frame) {
 	if v.relevant != nil {
 		keepRegs, keepSlots = v.relevant.regs[v.pc], v.relevant.slots[v.pc]
 	}
-	if f.simplify(regs, slots, keepRegs, keepSlots) {
-		v.inexact = true
-	}
+	f.simplify(regs, slots, keepRegs, keepSlots)
 }
 
 // simplifyCaller does so for a function that has called at slot call. What the
@@ -133,21 +131,18 @@ func (v *verifier) simplifyCaller(f *frame, call int) {
 	if during := v.a.duringCall(call); during != slots {
 		slots, keepSlots = during, keepSlots|during
 	}
-	if f.simplify(regs, slots, keepRegs, keepSlots) {
-		v.inexact = true
-	}
+	f.simplify(regs, slots, keepRegs, keepSlots)
 }
 
 // simplify drops the registers and stack slots that are not in the first two
-// sets, and widens the numbers that are not in the others. It reports whether it
-// did the latter.
-func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) (widened bool) {
+// sets, and widens the numbers that are not in the others.
+func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) {
 	for i := range f.regs[:10] {
 		r := &f.regs[i]
 		if regs>>i&1 == 0 {
 			*r = reg{}
-		} else if keepRegs>>i&1 == 0 && r.kind == scalar && *r != anyNumber() {
-			*r, widened = anyNumber(), true
+		} else if keepRegs>>i&1 == 0 && r.kind == scalar && !f.tied(r, keepRegs, keepSlots) {
+			*r = anyNumber()
 		}
 	}
 	for i := range f.stack {
@@ -155,8 +150,8 @@ func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots u
 		switch {
 		case slots>>i&1 == 0:
 			*s = slot{}
-		case keepSlots>>i&1 == 0 && s.reg.kind <= scalar && s.spill|s.zero != 0:
-			*s, widened = slot{init: s.init}, true
+		case keepSlots>>i&1 == 0 && s.reg.kind <= scalar && s.spill|s.zero != 0 && !f.tied(&s.reg, keepRegs, keepSlots):
+			*s = slot{init: s.init}
 		}
 	}
 	n := len(f.stack)
@@ -164,7 +159,25 @@ func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots u
 		n--
 	}
 	f.stack = f.stack[:n]
-	return widened
+}
+
+// tied reports whether a number is tied to one that matters, so that what is
+// found out about it matters, too.
+func (f *frame) tied(r *reg, keepRegs uint16, keepSlots uint64) bool {
+	if r.id == 0 {
+		return false
+	}
+	for i := range f.regs[:10] {
+		if keepRegs>>i&1 != 0 && f.regs[i].kind == scalar && f.regs[i].id == r.id {
+			return true
+		}
+	}
+	for i := range f.stack {
+		if s := &f.stack[i]; keepSlots>>i&1 != 0 && s.spill != 0 && s.reg.kind == scalar && s.reg.id == r.id {
+			return true
+		}
+	}
+	return false
 }
 
 // patience is how many rounds of a callback, or passes of may_goto, are

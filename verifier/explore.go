@@ -15,14 +15,13 @@ type verifier struct {
 
 	// relevant says which values matter; nil that all do. See checkpoint.go.
 	relevant *relevance
-	inexact  bool // a number that is alive was widened
 
 	state   *state // of the path being followed
 	pc      int    // of the instruction being looked at
 	next    int    // where the path goes on
 	ended   bool   // the path does not go on
 	at      *checkpoint
-	trail   []int32 // conditional jumps on the path, for refining
+	trail   []int32 // where the path went on after each jump; see refine.go
 	pending []branch
 	points  [][]*checkpoint // by slot
 	slots   slotFacts
@@ -102,7 +101,8 @@ func (v *verifier) search() *failure {
 		}
 		b := v.pending[len(v.pending)-1]
 		v.pending = v.pending[:len(v.pending)-1]
-		v.state, v.pc, v.at, v.trail = b.state, b.pc, b.at, v.trail[:b.trail]
+		v.state, v.pc, v.at = b.state, b.pc, b.at
+		v.trail = append(v.trail[:b.trail], int32(b.pc))
 		if v.watch != nil {
 			v.watch.rewind(b.mark)
 		}
@@ -127,27 +127,33 @@ func (v *verifier) path() *failure {
 				return f
 			}
 		}
-		if v.left == 0 {
-			return v.fail(TooComplex, -1, "stopped after %d steps", v.o.Steps)
-		}
-		v.left--
-		v.stats.Steps++
-		v.next, v.ended = v.pc+1, false
-		v.slots[v.pc] |= reached
-		if v.watch != nil {
-			v.watch.before(v)
-		}
-		if f := v.step(); f != nil {
+		if f := v.advance(); f != nil || v.ended {
 			return f
 		}
-		if v.watch != nil {
-			v.watch.after(v)
-		}
-		if v.ended {
-			return nil
+		if decides(v.p.Insns[v.pc]) {
+			v.trail = append(v.trail, int32(v.next))
 		}
 		v.pc = v.next
 	}
+}
+
+// advance looks at one instruction.
+func (v *verifier) advance() *failure {
+	if v.left == 0 {
+		return v.fail(TooComplex, -1, "stopped after %d steps", v.o.Steps)
+	}
+	v.left--
+	v.stats.Steps++
+	v.next, v.ended = v.pc+1, false
+	v.slots[v.pc] |= reached
+	if v.watch != nil {
+		v.watch.before(v)
+	}
+	f := v.step()
+	if f == nil && v.watch != nil {
+		v.watch.after(v)
+	}
+	return f
 }
 
 // fork adds a path that goes on at pc in state s, which is the callee's from

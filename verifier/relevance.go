@@ -15,33 +15,32 @@ import (
 // conditional jumps whose direction matters, and everything that such values
 // are computed from. What is stored in maps and packets does not, because what
 // comes back from there can be anything.
+//
+// It grows: the directions of more jumps can be made to matter.
 type relevance struct {
+	*analysis
 	regs  []uint16
 	slots []uint64
-}
 
-// A relevanceSearch goes against the flow of control, as findLiveness does.
-type relevanceSearch struct {
-	*analysis
-	relevance
 	branches []bool     // by slot: the jump's direction matters
 	queue    *queue     // of blocks
 	at       []liveness // what matters at the starts of blocks
 	returns  []bool     // by function: so does what it returns
 }
 
-// relevant finds out which values matter if the directions of the conditional
-// jumps in branches, by slot, do. Comparisons of pointers, which are about
-// NULL and the bounds of the packet, matter always.
-func (a *analysis) relevant(p *Program, branches []bool) *relevance {
+// relevant finds out which values matter if the directions of those
+// conditional jumps do by which loops end. Comparisons of pointers, which are
+// about NULL and the bounds of the packet, matter always.
+func (a *analysis) relevant(p *Program) *relevance {
 	n := len(p.Insns)
-	s := relevanceSearch{
-		analysis:  a,
-		relevance: relevance{make([]uint16, n), make([]uint64, n)},
-		branches:  branches,
-		queue:     a.newQueue(false),
-		at:        make([]liveness, len(a.blocks)),
-		returns:   make([]bool, len(a.funcs)),
+	s := &relevance{
+		analysis: a,
+		regs:     make([]uint16, n),
+		slots:    make([]uint64, n),
+		branches: a.loopBranches(),
+		queue:    a.newQueue(false),
+		at:       make([]liveness, len(a.blocks)),
+		returns:  make([]bool, len(a.funcs)),
 	}
 	for i, f := range a.funcs {
 		s.returns[i] = f.callback // bpf_loop and its kin want 0 or 1
@@ -50,18 +49,35 @@ func (a *analysis) relevant(p *Program, branches []bool) *relevance {
 	for _, b := range a.order {
 		s.queue.add(b)
 	}
+	s.propagate()
+	return s
+}
+
+// learn makes the direction of a conditional jump matter. It reports whether
+// it did not yet.
+func (s *relevance) learn(slot int32) bool {
+	if s.branches[slot] {
+		return false
+	}
+	s.branches[slot] = true
+	s.queue.add(s.block[slot])
+	s.propagate()
+	return true
+}
+
+// propagate goes against the flow of control, as findLiveness does.
+func (s *relevance) propagate() {
 	for b := s.queue.take(); b != noBlock; b = s.queue.take() {
 		if m := s.beforeBlock(b); m != s.at[b] {
 			s.at[b] = m
-			a.addBefore(s.queue, b)
+			s.addBefore(s.queue, b)
 		}
 	}
-	return &s.relevance
 }
 
 // beforeBlock goes through a block backwards, and returns what matters at its
 // start.
-func (s *relevanceSearch) beforeBlock(i int32) liveness {
+func (s *relevance) beforeBlock(i int32) liveness {
 	b := &s.blocks[i]
 	m := liveness{regs: alwaysLive}
 	for _, next := range b.succ {
@@ -79,7 +95,7 @@ func (s *relevanceSearch) beforeBlock(i int32) liveness {
 }
 
 // before turns what matters after an instruction into what matters before it.
-func (s *relevanceSearch) before(slot int32, m *liveness) {
+func (s *relevance) before(slot int32, m *liveness) {
 	ins := s.p.Insns[slot]
 	e := &s.effects[slot]
 	switch ins.Op.Class() {
@@ -133,7 +149,7 @@ func (m *liveness) store(ins ebpf.Instruction, e *effect) {
 	m.regs |= bit(ins.Dst)
 }
 
-func (s *relevanceSearch) beforeJump(slot int32, m *liveness) {
+func (s *relevance) beforeJump(slot int32, m *liveness) {
 	ins := s.p.Insns[slot]
 	e := &s.effects[slot]
 	switch {
@@ -157,7 +173,7 @@ func (s *relevanceSearch) beforeJump(slot int32, m *liveness) {
 
 // beforeCall is for calls of the program's functions: those arguments matter
 // that do at the start of the function, and its result may.
-func (s *relevanceSearch) beforeCall(slot int32, m *liveness) {
+func (s *relevance) beforeCall(slot int32, m *liveness) {
 	callee := s.siteAt(slot).fn
 	if m.regs&bit(ebpf.R0) != 0 && !s.returns[callee] {
 		s.returns[callee] = true
@@ -174,7 +190,7 @@ func (s *relevanceSearch) beforeCall(slot int32, m *liveness) {
 	m.stack = m.stack.or(stack)
 }
 
-func (s *relevanceSearch) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
+func (s *relevance) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
 	h := helperOf(ins)
 	if h == nil {
 		m.regs |= e.reads

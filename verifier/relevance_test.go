@@ -177,11 +177,10 @@ func TestRelevance(t *testing.T) {
 		if f != nil {
 			t.Fatal(test.name, f)
 		}
-		branches := make([]bool, len(p.Insns))
+		r := a.relevant(p)
 		for _, b := range test.branches {
-			branches[b] = true
+			r.learn(int32(b))
 		}
-		r := a.relevant(p, branches)
 		want := strings.Split(test.matters, "; ")
 		at := 0
 		for i := 0; i < len(p.Insns); i += p.Insns[i].Width() {

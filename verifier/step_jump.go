@@ -73,7 +73,6 @@ func (v *verifier) conditional(ins ebpf.Instruction, target int) *failure {
 		constant = known(uint64(int64(ins.Imm)))
 	}
 	wide := ins.Op.Class() == ebpf.ClassJMP
-	v.trail = append(v.trail, int32(v.pc))
 	if x.isPointer() || y.isPointer() {
 		if !wide {
 			v.both(target)

@@ -63,12 +63,11 @@ func Verify(p *Program, o Options) (*Proof, *Report) {
 
 // A task is one call of Verify.
 type task struct {
-	p      *Program
-	o      Options
-	a      *analysis
-	last   *verifier // the search that counts
-	failed *failure  // what it found
-	stats  Stats
+	p     *Program
+	o     Options
+	a     *analysis
+	last  *verifier // the search that counts
+	stats Stats
 }
 
 // prepare does what does not need paths.
@@ -87,54 +86,6 @@ func (t *task) prepare() *failure {
 	var f *failure
 	t.a, f = analyse(t.p)
 	return f
-}
-
-// refinements is how often a search that failed for want of precision is
-// repeated with more branches that matter, before everything does.
-const refinements = 6
-
-// search looks for a failure, at first with as little precision as may be
-// enough. A search that lost precision and fails has learned which branches
-// matter: those on the way to the failure. What a search proves is proved; a
-// failure counts only if nothing that is alive was given up.
-func (t *task) search() *failure {
-	branches := t.a.loopBranches()
-	for range refinements {
-		v := t.try(t.a.relevant(t.p, branches), t.o.Steps/4)
-		if t.failed == nil || !v.inexact {
-			return t.failed
-		}
-		if !learn(branches, v.trail) {
-			break
-		}
-	}
-	t.try(nil, t.o.Steps)
-	return t.failed
-}
-
-// try makes one search.
-func (t *task) try(r *relevance, steps int) *verifier {
-	v := newVerifier(t.p, t.a, t.o, r)
-	v.left = steps
-	if t.o.Facts {
-		v.watch = make(factCollector, len(t.p.Insns))
-	}
-	t.failed = v.search()
-	t.stats.add(v.stats)
-	t.last = v
-	return v
-}
-
-// learn adds the branches of a path to those that matter, and reports whether
-// there was a new one.
-func learn(branches []bool, trail []int32) bool {
-	learned := false
-	for _, pc := range trail {
-		if !branches[pc] {
-			branches[pc], learned = true, true
-		}
-	}
-	return learned
 }
 
 // returns is the range of what the program may return, ok if there is one
