@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -52,7 +53,32 @@ func newNetwork(t *testing.T) vm.Network {
 		addAddress(t, name, fmt.Sprintf("2001:db8:%d::2/64", i))
 	}
 	addRoutes(t)
+	awaitAddresses(t)
 	return describeNetwork(t)
+}
+
+// awaitAddresses waits for the routes to the host's own IPv6 addresses, which the
+// kernel makes some time after it has taken the addresses.
+func awaitAddresses(t *testing.T) {
+	t.Helper()
+	own := &netlink.Route{Type: unix.RTN_LOCAL}
+	for range 500 {
+		routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, own, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, r := range routes {
+			if r.Dst != nil && (r.Dst.String() == "2001:db8::2/128" || r.Dst.String() == "2001:db8:1::2/128") {
+				found++
+			}
+		}
+		if found == 2 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the IPv6 addresses did not come up in five seconds")
 }
 
 func sysctl(t *testing.T, name, value string) {
