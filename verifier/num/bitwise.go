@@ -2,35 +2,34 @@ package num
 
 import "math/bits"
 
-// and: no result is above either operand, and x&y = x+y-(x|y) is at least
-// x+y less the largest number. A mask whose ones are in one row rounds and
-// cuts off; bits that the other operand does not have may count as ones of it.
+// and: a mask whose ones are in one row rounds and cuts off; bits that the
+// other operand does not have may count as ones of it. In general no result is
+// above either operand, and x&y = x+y-(x|y) is at least x+y less the largest
+// number.
 func and[U Word](x, y view[U]) view[U] {
+	v := view[U]{x.Bits.and(y.Bits), fullArc[U]()}
+	if x.isConst() {
+		x, y = y, x
+	}
+	if y.isConst() {
+		m := y.Bits.Value
+		if all := m | ones[U]()&^x.possible(); oneRow(all) {
+			m = all
+		}
+		if oneRow(m) {
+			v.Span = x.Span.mask(m)
+			return v
+		}
+	}
 	least := U(0)
 	if a, b := x.umin(), y.umin(); a > ones[U]()-b {
 		least = (a + b + 1) & ones[U]()
 	}
-	v := view[U]{x.Bits.and(y.Bits), between(least, min(x.umax(), y.umax()))}
-	switch {
-	case y.isConst():
-		v = v.also(x.mask(y.Bits.Value))
-	case x.isConst():
-		v = v.also(y.mask(x.Bits.Value))
-	}
+	v.Span = between(least, min(x.umax(), y.umax()))
 	if v.possible()&signBit[U]() != 0 {
 		v = v.also(signedRoom(x, y))
 	}
 	return v
-}
-
-func (v view[U]) mask(m U) Arc[U] {
-	if all := m | ones[U]()&^v.possible(); oneRow(all) {
-		m = all
-	}
-	if oneRow(m) {
-		return v.Span.mask(m)
-	}
-	return fullArc[U]()
 }
 
 func oneRow[U Word](m U) bool {
@@ -84,13 +83,17 @@ func (v view[U]) is(x U) bool { return v.isConst() && v.Bits.Value == x }
 // shift joins the results for all distances that y may have.
 func shift[U Word](op Op, x, y view[U]) view[U] {
 	if y.isConst() {
-		return shiftBy(op, x, uint(y.Bits.Value&shiftMask[U]()))
+		k := uint(y.Bits.Value & shiftMask[U]())
+		if k == 0 {
+			return x
+		}
+		return shiftBy(op, x, k)
 	}
 	by := and(y, known(shiftMask[U]()))
 	var v view[U]
 	none := true
-	for k := by.umin(); k <= by.umax(); k++ {
-		if !by.Bits.contains(k) {
+	for k := U(0); k <= shiftMask[U](); k++ {
+		if !by.Bits.contains(k) || !by.Span.contains(k) {
 			continue
 		}
 		w := shiftBy(op, x, uint(k))
@@ -106,7 +109,7 @@ func shift[U Word](op Op, x, y view[U]) view[U] {
 
 func shiftBy[U Word](op Op, x view[U], k uint) view[U] {
 	switch {
-	case k == 0:
+	case k == 0 && op == Rsh:
 		return x
 	case op == Lsh:
 		return view[U]{x.Bits.lsh(k), x.Span.lsh(k)}

@@ -31,21 +31,21 @@ func Branch[W, H Word](cmp Cmp, wide, taken bool, x, y Product[W, H]) (x2, y2 Pr
 	if !taken {
 		cmp = opposite[cmp]
 	}
-	if !wide {
-		a, b, ok := refine(cmp, x.low(), y.low())
-		ok = ok && x.learnLow(a) && y.learnLow(b)
-		return x, y, ok
+	if cmp == Eq && wide {
+		x, ok = Meet(x, y)
+		return x, x, ok
 	}
-	if cmp == Eq {
-		z, ok := Meet(x, y)
-		return z, z, ok
+	if wide {
+		a, b := x.wide(), y.wide()
+		ok = refine(cmp, &a, &b) && x.learn(&a) && y.learn(&b)
+	} else {
+		a, b := x.low(), y.low()
+		ok = refine(cmp, &a, &b) && x.learnLow(&a) && y.learnLow(&b)
 	}
-	a, b, ok := refine(cmp, x.wide(), y.wide())
-	ok = ok && x.learn(a) && y.learn(b)
 	return x, y, ok
 }
 
-func (p *Product[W, H]) learn(v view[W]) bool {
+func (p *Product[W, H]) learn(v *view[W]) bool {
 	if v.Bits == p.Bits && v.Span == p.Wide {
 		return true
 	}
@@ -53,7 +53,7 @@ func (p *Product[W, H]) learn(v view[W]) bool {
 	return p.sync()
 }
 
-func (p *Product[W, H]) learnLow(v view[H]) bool {
+func (p *Product[W, H]) learnLow(v *view[H]) bool {
 	if v.Bits == p.lowBits() && v.Span == p.Low {
 		return true
 	}
@@ -62,113 +62,112 @@ func (p *Product[W, H]) learnLow(v view[H]) bool {
 	return p.sync()
 }
 
-// refine is Branch at one width.
-func refine[U Word](cmp Cmp, x, y view[U]) (view[U], view[U], bool) {
+// refine is Branch at one width, for conditions that are taken.
+func refine[U Word](cmp Cmp, x, y *view[U]) bool {
 	switch cmp {
 	case Eq:
-		b, ok := x.Bits.meet(y.Bits)
-		s, ok2 := x.Span.meet(y.Span)
-		return view[U]{b, s}, view[U]{b, s}, ok && ok2
+		return equal(x, y)
 	case Ne:
 		return differ(x, y)
 	case Lt:
 		return less(x, y, 1)
 	case Le:
 		return less(x, y, 0)
-	case Gt, Ge, Sgt, Sge:
-		y, x, ok := refine(cmp+(Lt-Gt), y, x)
-		return x, y, ok
+	case Gt:
+		return less(y, x, 1)
+	case Ge:
+		return less(y, x, 0)
 	case Slt:
 		return signedLess(x, y, 1)
 	case Sle:
 		return signedLess(x, y, 0)
+	case Sgt:
+		return signedLess(y, x, 1)
+	case Sge:
+		return signedLess(y, x, 0)
 	case Set:
-		return meetBits(x, y)
+		return share(x, y)
 	}
-	return missBits(x, y)
+	return shareNone(x, y)
+}
+
+func equal[U Word](x, y *view[U]) bool {
+	b, ok := x.Bits.meet(y.Bits)
+	s, ok2 := x.Span.meet(y.Span)
+	*x, *y = view[U]{b, s}, view[U]{b, s}
+	return ok && ok2
 }
 
 // differ drops a constant from the end of the other operand.
-func differ[U Word](x, y view[U]) (view[U], view[U], bool) {
-	ok := true
-	if y.isConst() {
-		x, ok = x.without(y.Bits.Value)
-	} else if x.isConst() {
-		y, ok = y.without(x.Bits.Value)
+func differ[U Word](x, y *view[U]) bool {
+	switch {
+	case y.isConst():
+		return x.drop(y.Bits.Value)
+	case x.isConst():
+		return y.drop(x.Bits.Value)
 	}
-	return x, y, ok
+	return true
 }
 
-// without drops c if it is at an end; a full circle is taken to begin with 0.
-func (v view[U]) without(c U) (view[U], bool) {
+// drop drops c if it is at an end; a full circle is taken to begin with 0.
+func (v *view[U]) drop(c U) bool {
 	switch s := v.Span; {
 	case s.Size == 0:
-		return v, s.Base != c
+		return s.Base != c
 	case c == s.Base:
 		v.Span = Arc[U]{(c + 1) & ones[U](), s.Size - 1}
 	case c == s.end():
 		v.Span = Arc[U]{s.Base, s.Size - 1}
 	}
-	return v, true
+	return true
 }
 
-// less keeps what can be below y by gap or more in x, and above x in y.
-func less[U Word](x, y view[U], gap U) (view[U], view[U], bool) {
+// less keeps of x what can be below some of y by gap or more, and of y what can
+// be above some of x.
+func less[U Word](x, y *view[U], gap U) bool {
 	lo, hi := x.umin(), y.umax()
 	if hi < gap || lo > hi-gap {
-		return x, y, false
+		return false
 	}
-	ok, ok2 := true, true
-	if !x.isConst() {
-		x.Span, ok = x.Span.meet(Arc[U]{0, hi - gap})
-	}
-	if !y.isConst() {
-		y.Span, ok2 = y.Span.meet(between(lo+gap, ones[U]()))
-	}
-	return x, y, ok && ok2
+	return x.keep(Arc[U]{0, hi - gap}) && y.keep(arc(lo+gap, ones[U]()-lo-gap))
 }
 
-// signedLess is less in the order that begins at the sign bit.
-func signedLess[U Word](x, y view[U], gap U) (view[U], view[U], bool) {
+// signedLess is less in the order that begins with the sign bit.
+func signedLess[U Word](x, y *view[U], gap U) bool {
 	first := signBit[U]()
-	lo, hi := x.smin()-first, y.smax()-first
-	lo, hi = lo&ones[U](), hi&ones[U]()
+	lo, hi := x.smin()^first, y.smax()^first
 	if hi < gap || lo > hi-gap {
-		return x, y, false
+		return false
 	}
-	ok, ok2 := true, true
-	if !x.isConst() {
-		x.Span, ok = x.Span.meet(arc(first, hi-gap))
-	}
-	if !y.isConst() {
-		y.Span, ok2 = y.Span.meet(between((lo+gap+first)&ones[U](), first-1))
-	}
-	return x, y, ok && ok2
+	return x.keep(arc(first, hi-gap)) && y.keep(arc(lo+gap+first, ones[U]()-lo-gap))
 }
 
-// meetBits: the operands have a 1 in common. If only one bit can be it, it is
-// set in both; in any case neither is below the lowest that can.
-func meetBits[U Word](x, y view[U]) (view[U], view[U], bool) {
+// keep drops what is not in a. A constant that it is called for is in it.
+func (v *view[U]) keep(a Arc[U]) (ok bool) {
+	if v.isConst() {
+		return true
+	}
+	v.Span, ok = v.Span.meet(a)
+	return ok
+}
+
+// share: the operands have a 1 in common. If only one bit can be it, it is set
+// in both; in any case neither is below the lowest bit that can.
+func share[U Word](x, y *view[U]) bool {
 	common := x.possible() & y.possible()
 	if common == 0 {
-		return x, y, false
+		return false
 	}
 	if common&(common-1) == 0 {
 		x.Bits = Tnum[U]{x.Bits.Value | common, x.Bits.Mask &^ common}
 		y.Bits = Tnum[U]{y.Bits.Value | common, y.Bits.Mask &^ common}
 	}
 	above := between(common&-common, ones[U]())
-	var ok, ok2 bool
-	x.Span, ok = x.Span.meet(above)
-	y.Span, ok2 = y.Span.meet(above)
-	return x, y, ok && ok2
+	return x.keep(above) && y.keep(above)
 }
 
-// missBits: where one operand has a 1 the other has a 0.
-func missBits[U Word](x, y view[U]) (view[U], view[U], bool) {
-	if x.Bits.Value&y.Bits.Value != 0 {
-		return x, y, false
-	}
+// shareNone: where one operand has a 1 the other has a 0.
+func shareNone[U Word](x, y *view[U]) bool {
 	x.Bits.Mask, y.Bits.Mask = x.Bits.Mask&^y.Bits.Value, y.Bits.Mask&^x.Bits.Value
-	return x, y, true
+	return x.Bits.Value&y.Bits.Value == 0
 }
