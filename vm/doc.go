@@ -85,7 +85,7 @@
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// program.go, packet.go, context.go, context_input.go, flowkeys.go, op.go,
+// program.go, assemble.go, packet.go, context.go, context_input.go, flowkeys.go, op.go,
 // decode.go, interp.go, memory.go, values.go (maps), rare.go, atomic.go,
 // frames.go, legacy.go, call.go, callback.go; the helpers: helpers.go (their
 // table), helpers_map.go, adjust.go (XDP), skbuff.go, room.go, vlan.go, ecn.go,
