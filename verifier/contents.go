@@ -8,7 +8,7 @@ type content struct {
 	n    int16 // of the kinds that say so
 }
 
-type contentKind uint8
+type contentKind uint16 // so that a content has no padding, and arrays of them are compared at once
 
 const (
 	holdsAnything contentKind = iota // but no pointer into this frame or those of callers
@@ -101,53 +101,54 @@ func (c content) argument() content {
 	return c
 }
 
-// contents are those of a function's registers and of its stack, slots[i] for
-// the eight bytes at R10-8(i+1).
-type contents struct {
-	regs  [11]content
-	slots [stackBytes / 8]content
+// regContents are those of a function's registers. The zero value is that of a
+// place that nothing has reached yet.
+type regContents [11]content
+
+// slotContents are those of its stack: of the eight bytes at R10-8(i+1).
+type slotContents [stackBytes / 8]content
+
+func (r *regContents) reached() bool { return r[10].kind == holdsFrameAt }
+
+// startContents are those at the start of a function, before its arguments.
+func startContents() (r regContents) {
+	for i := range r {
+		r[i].kind = holdsNumber
+	}
+	r[10] = content{holdsFrameAt, 0}
+	return r
 }
 
-// emptyContents are those at the start of a function, before its arguments.
-func emptyContents() contents {
-	var c contents
-	for i := range c.regs {
-		c.regs[i].kind = holdsNumber
+var emptyStack = func() (s slotContents) {
+	for i := range s {
+		s[i].kind = holdsNumber
 	}
-	for i := range c.slots {
-		c.slots[i].kind = holdsNumber
-	}
-	c.regs[10] = content{holdsFrameAt, 0}
-	return c
-}
+	return s
+}()
 
-// join adds what another way to the same place brings. It reports whether that
-// was new.
-func (c *contents) join(d *contents) bool {
-	if *c == *d {
-		return false
+// joinAll adds to each of c what another way to the same place brings. It
+// reports whether that was new.
+func joinAll(c, d []content) bool {
+	grown := false
+	for i := range c {
+		if joined := c[i].join(d[i]); joined != c[i] {
+			c[i], grown = joined, true
+		}
 	}
-	was := *c
-	for i := range c.regs {
-		c.regs[i] = c.regs[i].join(d.regs[i])
-	}
-	for i := range c.slots {
-		c.slots[i] = c.slots[i].join(d.slots[i])
-	}
-	return *c != was
+	return grown
 }
 
 // load returns what a load of size bytes at base + off gives.
-func (c *contents) load(base content, off, size int) content {
+func (c *slotContents) load(base content, off, size int) content {
 	if size == 8 {
 		switch base.kind {
 		case holdsFrameAt:
 			if i, ok := slotAt(int(base.n) + off); ok {
-				return c.slots[i]
+				return c[i]
 			}
 		case holdsFrame:
-			all := c.slots[0]
-			for _, s := range c.slots[1:] {
+			all := c[0]
+			for _, s := range c[1:] {
 				all = all.join(s)
 			}
 			return all
@@ -159,25 +160,25 @@ func (c *contents) load(base content, off, size int) content {
 }
 
 // store stores v in size bytes at base + off.
-func (c *contents) store(base content, off, size int, v content) {
+func (c *slotContents) store(base content, off, size int, v content) {
 	switch base.kind {
 	case holdsFrameAt:
 		at := int(base.n) + off
 		if i, ok := slotAt(at); ok && size == 8 {
-			c.slots[i] = v
+			c[i] = v
 			return
 		}
 		for b := at &^ 7; b < at+size; b += 8 {
 			if i, ok := slotAt(b); ok {
-				c.slots[i] = content{kind: holdsNumber}
+				c[i] = content{kind: holdsNumber}
 			}
 		}
 	case holdsFrame:
 		if size < 8 {
 			v = content{kind: holdsNumber}
 		}
-		for i := range c.slots {
-			c.slots[i] = c.slots[i].join(v)
+		for i := range c {
+			c[i] = c[i].join(v)
 		}
 	}
 }

@@ -76,34 +76,33 @@ func (c content) reached(off, size int) (touches, covers halves) {
 	return touched(at, at+size), covered(at, at+size)
 }
 
-// effectAt returns the effect of an instruction on what t.now holds.
-func (t *tracer) effectAt(slot int32) effect {
+// effectAt notes the effect of an instruction on what the tracer knows at it.
+func (t *tracer) effectAt(slot int32, e *effect) {
 	ins := t.p.Insns[slot]
-	r := &t.now.regs
-	var e effect
+	r := &t.regs
+	*e = effect{}
 	e.reads, e.writes = registers(ins)
 	switch ins.Op.Class() {
 	case ebpf.ClassLDX:
 		e.addr = r[ins.Src]
 		e.uses, _ = e.addr.reached(int(ins.Off), ins.Op.Bytes())
 	case ebpf.ClassST, ebpf.ClassSTX:
-		t.storeEffect(&e, ins)
+		t.storeEffect(e, ins)
 	case ebpf.ClassJMP, ebpf.ClassJMP32:
 		switch {
 		case isCall(ins):
-			t.callEffect(&e, slot)
+			t.callEffect(e, slot)
 		case isBranch(ins):
 			e.matters = !r[ins.Dst].isNumber() || !t.operand(ins).isNumber()
 		}
 	}
-	return e
 }
 
 func (t *tracer) storeEffect(e *effect, ins ebpf.Instruction) {
-	e.addr = t.now.regs[ins.Dst]
+	e.addr = t.regs[ins.Dst]
 	atomic := ins.Op.Class() == ebpf.ClassSTX && ins.Op.Mode() == ebpf.ModeATOMIC
 	if atomic && ins.Imm == ebpf.LoadAcquire {
-		e.addr = t.now.regs[ins.Src]
+		e.addr = t.regs[ins.Src]
 	}
 	touches, covers := e.addr.reached(int(ins.Off), ins.Op.Bytes())
 	if atomic && ins.Imm != ebpf.StoreRelease {
@@ -121,7 +120,7 @@ func (t *tracer) callEffect(e *effect, slot int32) {
 	}
 	var frames uint16
 	for r := ebpf.R1; r <= ebpf.R5; r++ {
-		if t.now.regs[r].isFrame() {
+		if t.regs[r].isFrame() {
 			frames |= bit(r)
 		}
 	}
@@ -140,8 +139,8 @@ func (t *tracer) callEffect(e *effect, slot int32) {
 // argumentEffect adds the stack memory that a helper function reaches by its
 // i-th argument.
 func (t *tracer) argumentEffect(e *effect, h *abi.Helper, i int) {
-	arg := t.now.regs[argRegister(i)]
-	spec := t.mapIn(t.now.regs[ebpf.R1])
+	arg := t.regs[argRegister(i)]
+	spec := t.mapIn(t.regs[ebpf.R1])
 	size, reads := -1, true
 	switch h.Args[i] {
 	case abi.ArgReadMem, abi.ArgReadMemOrNull:
@@ -180,7 +179,7 @@ func (t *tracer) argumentEffect(e *effect, h *abi.Helper, i int) {
 
 // size is the constant in the register of an argument, or -1.
 func (t *tracer) size(arg int) int {
-	if c := t.now.regs[argRegister(arg)]; c.kind == holdsConstant && c.n >= 0 {
+	if c := t.regs[argRegister(arg)]; c.kind == holdsConstant && c.n >= 0 {
 		return int(c.n)
 	}
 	return -1

@@ -12,45 +12,71 @@ import (
 // stack, and stores none in a frame that is not its own.
 type tracer struct {
 	*analysis
-	queue *queue
-	in    []contents // by block, at its start
-	seen  []bool     // by block: in is set
-	now   contents   // at the instruction being looked at
+	queue   *queue
+	inRegs  []regContents  // by block, at its start
+	inSlots []slotContents // likewise; nil for a program that does not use its stack
+	regs    regContents    // at the instruction being looked at
+	slots   slotContents
 }
 
 func (a *analysis) findEffects() {
 	a.effects = make([]effect, len(a.p.Insns))
-	t := tracer{analysis: a, queue: a.newQueue(true), in: make([]contents, len(a.blocks)), seen: make([]bool, len(a.blocks))}
-	start := emptyContents()
-	start.regs[ebpf.R1] = content{kind: holdsContext}
-	t.reach(0, &start)
+	t := tracer{analysis: a, queue: a.newQueue(true), inRegs: make([]regContents, len(a.blocks))}
+	if a.usesStack() {
+		t.inSlots = make([]slotContents, len(a.blocks))
+	}
+	t.regs = startContents()
+	t.regs[ebpf.R1] = content{kind: holdsContext}
+	t.reach(0, &t.regs, &emptyStack)
 	for b := t.queue.take(); b != noBlock; b = t.queue.take() {
 		t.trace(b)
 	}
 }
 
-// reach notes that the start of a block is reached with some contents.
-func (t *tracer) reach(b int32, c *contents) {
-	if !t.seen[b] {
-		t.seen[b] = true
-		t.in[b] = *c
-	} else if !t.in[b].join(c) {
+// usesStack reports whether an instruction names R10.
+func (a *analysis) usesStack() bool {
+	for i := range a.p.Insns {
+		if ins := &a.p.Insns[i]; ins.Src == ebpf.R10 || ins.Dst == ebpf.R10 {
+			return true
+		}
+	}
+	return false
+}
+
+// reach notes with what contents the start of a block is reached.
+func (t *tracer) reach(b int32, regs *regContents, slots *slotContents) {
+	in := &t.inRegs[b]
+	if !in.reached() {
+		*in = *regs
+		if t.inSlots != nil {
+			t.inSlots[b] = *slots
+		}
+		t.queue.add(b)
 		return
 	}
-	t.queue.add(b)
+	grown := *in != *regs && joinAll(in[:], regs[:])
+	if t.inSlots != nil && t.inSlots[b] != *slots && joinAll(t.inSlots[b][:], slots[:]) {
+		grown = true
+	}
+	if grown {
+		t.queue.add(b)
+	}
 }
 
 // trace follows a block, the last time with all that ever reaches it.
 func (t *tracer) trace(i int32) {
 	b := &t.blocks[i]
-	t.now = t.in[i]
+	t.regs = t.inRegs[i]
+	if t.inSlots != nil {
+		t.slots = t.inSlots[i]
+	}
 	for slot := b.start; slot < b.end; slot += int32(t.p.Insns[slot].Width()) {
-		t.effects[slot] = t.effectAt(slot)
+		t.effectAt(slot, &t.effects[slot])
 		t.pass(slot)
 	}
 	for _, s := range b.succ {
 		if s != noBlock {
-			t.reach(s, &t.now)
+			t.reach(s, &t.regs, &t.slots)
 		}
 	}
 }
@@ -58,7 +84,7 @@ func (t *tracer) trace(i int32) {
 // pass changes the contents as an instruction does.
 func (t *tracer) pass(slot int32) {
 	ins := t.p.Insns[slot]
-	r := &t.now.regs
+	r := &t.regs
 	switch ins.Op.Class() {
 	case ebpf.ClassALU64:
 		r[ins.Dst] = t.wide(ins)
@@ -69,7 +95,7 @@ func (t *tracer) pass(slot int32) {
 	case ebpf.ClassLDX:
 		r[ins.Dst] = t.loaded(ins)
 	case ebpf.ClassST:
-		t.now.store(r[ins.Dst], int(ins.Off), ins.Op.Bytes(), constantContent(int64(ins.Imm)))
+		t.slots.store(r[ins.Dst], int(ins.Off), ins.Op.Bytes(), constantContent(int64(ins.Imm)))
 	case ebpf.ClassSTX:
 		t.passSTX(ins)
 	default:
@@ -82,7 +108,7 @@ func (t *tracer) pass(slot int32) {
 // operand is the second operand of arithmetic.
 func (t *tracer) operand(ins ebpf.Instruction) content {
 	if ins.Op.Source() == ebpf.SourceX {
-		return t.now.regs[ins.Src]
+		return t.regs[ins.Src]
 	}
 	return constantContent(int64(ins.Imm))
 }
@@ -94,9 +120,9 @@ func (t *tracer) wide(ins ebpf.Instruction) content {
 			return t.operand(ins)
 		}
 	case ebpf.Add:
-		return t.now.regs[ins.Dst].add(t.operand(ins), false)
+		return t.regs[ins.Dst].add(t.operand(ins), false)
 	case ebpf.Sub:
-		return t.now.regs[ins.Dst].add(t.operand(ins), true)
+		return t.regs[ins.Dst].add(t.operand(ins), true)
 	}
 	return content{kind: holdsNumber}
 }
@@ -111,7 +137,7 @@ func (t *tracer) narrow(ins ebpf.Instruction) content {
 			return v
 		}
 	case ebpf.Sub:
-		if dst := t.now.regs[ins.Dst]; !dst.isNumber() && !v.isNumber() {
+		if dst := t.regs[ins.Dst]; !dst.isNumber() && !v.isNumber() {
 			return content{}
 		}
 	}
@@ -122,7 +148,7 @@ func (t *tracer) narrow(ins ebpf.Instruction) content {
 // bytes too; what is loaded from any other place outside of stacks is a
 // number.
 func (t *tracer) loaded(ins ebpf.Instruction) content {
-	base := t.now.regs[ins.Src]
+	base := t.regs[ins.Src]
 	if ins.Op.Mode() == ebpf.ModeMEMSX {
 		return content{kind: holdsNumber}
 	}
@@ -134,7 +160,7 @@ func (t *tracer) loaded(ins ebpf.Instruction) content {
 			}
 		}
 	}
-	return t.now.load(base, int(ins.Off), size)
+	return t.slots.load(base, int(ins.Off), size)
 }
 
 func (t *tracer) passLD(slot int32) {
@@ -156,22 +182,22 @@ func (t *tracer) passLD(slot int32) {
 		// register that depends on the helper.
 		t.enter(slot, func(ebpf.Register) content { return content{kind: holdsOuter} })
 	}
-	t.now.regs[ins.Dst] = c
+	t.regs[ins.Dst] = c
 }
 
 func (t *tracer) passSTX(ins ebpf.Instruction) {
-	r := &t.now.regs
+	r := &t.regs
 	dst, src := r[ins.Dst], r[ins.Src]
 	size := ins.Op.Bytes()
 	if ins.Op.Mode() != ebpf.ModeATOMIC || ins.Imm == ebpf.StoreRelease {
-		t.now.store(dst, int(ins.Off), size, src)
+		t.slots.store(dst, int(ins.Off), size, src)
 		return
 	}
 	if ins.Imm == ebpf.LoadAcquire {
-		r[ins.Dst] = t.now.load(src, int(ins.Off), size)
+		r[ins.Dst] = t.slots.load(src, int(ins.Off), size)
 		return
 	}
-	t.now.store(dst, int(ins.Off), size, content{kind: holdsNumber})
+	t.slots.store(dst, int(ins.Off), size, content{kind: holdsNumber})
 	_, writes := atomicRegisters(ins)
 	for i := range r[:10] {
 		if writes>>i&1 != 0 {
@@ -184,12 +210,12 @@ func (t *tracer) passCall(slot int32) {
 	ins := t.p.Insns[slot]
 	result := content{kind: holdsNumber}
 	if isLocalCall(ins) {
-		t.enter(slot, func(r ebpf.Register) content { return t.now.regs[r].argument() })
+		t.enter(slot, func(r ebpf.Register) content { return t.regs[r].argument() })
 	} else if h := helperOf(ins); h != nil {
 		switch h.Returns {
 		case abi.ReturnsValue:
 			result = content{kind: holdsPointer}
-			if m := t.now.regs[ebpf.R1]; m.kind == holdsMap && t.p.Maps[m.n].Inner != nil {
+			if m := t.regs[ebpf.R1]; m.kind == holdsMap && t.p.Maps[m.n].Inner != nil {
 				result = content{holdsInnerMap, m.n}
 			}
 		case abi.ReturnsRecord, abi.ReturnsSocket:
@@ -201,18 +227,18 @@ func (t *tracer) passCall(slot int32) {
 
 // clobber leaves R0 to R5 as a call does.
 func (t *tracer) clobber(result content) {
-	t.now.regs[ebpf.R0] = result
+	t.regs[ebpf.R0] = result
 	for r := ebpf.R1; r <= ebpf.R5; r++ {
-		t.now.regs[r] = content{kind: holdsNumber}
+		t.regs[r] = content{kind: holdsNumber}
 	}
 }
 
 // enter notes that the function named at slot gets these arguments.
 func (t *tracer) enter(slot int32, argument func(ebpf.Register) content) {
-	start := emptyContents()
+	start := startContents()
 	for r := ebpf.R1; r <= ebpf.R5; r++ {
-		start.regs[r] = argument(r)
+		start[r] = argument(r)
 	}
 	f := &t.funcs[t.siteAt(slot).fn]
-	t.reach(t.block[f.start], &start)
+	t.reach(t.block[f.start], &start, &emptyStack)
 }
