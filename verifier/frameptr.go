@@ -1,6 +1,9 @@
 package verifier
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
@@ -14,16 +17,21 @@ type tracer struct {
 	*analysis
 	queue   *queue
 	inRegs  []regContents  // by block, at its start
-	inSlots []slotContents // likewise; nil for a program that does not use its stack
+	inSlots []slotContents // likewise; empty for a program that does not use its stack
 	regs    regContents    // at the instruction being looked at
 	slots   slotContents
 }
 
 func (a *analysis) findEffects() {
 	a.effects = make([]effect, len(a.p.Insns))
-	t := tracer{analysis: a, queue: a.newQueue(true), inRegs: make([]regContents, len(a.blocks))}
+	t := tracers.Get().(*tracer)
+	defer tracers.Put(t)
+	t.analysis, t.queue = a, a.newQueue(true)
+	t.inRegs = slices.Grow(t.inRegs[:0], len(a.blocks))[:len(a.blocks)]
+	clear(t.inRegs)
+	t.inSlots = t.inSlots[:0]
 	if a.usesStack() {
-		t.inSlots = make([]slotContents, len(a.blocks))
+		t.inSlots = slices.Grow(t.inSlots, len(a.blocks))[:len(a.blocks)]
 	}
 	t.regs = startContents()
 	t.regs[ebpf.R1] = content{kind: holdsContext}
@@ -31,7 +39,12 @@ func (a *analysis) findEffects() {
 	for b := t.queue.take(); b != noBlock; b = t.queue.take() {
 		t.trace(b)
 	}
+	t.analysis, t.queue = nil, nil
 }
+
+// tracers are kept because they are the largest part of what the analysis of a
+// small program needs.
+var tracers = sync.Pool{New: func() any { return new(tracer) }}
 
 // usesStack reports whether an instruction names R10.
 func (a *analysis) usesStack() bool {
@@ -48,14 +61,14 @@ func (t *tracer) reach(b int32, regs *regContents, slots *slotContents) {
 	in := &t.inRegs[b]
 	if !in.reached() {
 		*in = *regs
-		if t.inSlots != nil {
+		if len(t.inSlots) > 0 {
 			t.inSlots[b] = *slots
 		}
 		t.queue.add(b)
 		return
 	}
 	grown := *in != *regs && joinAll(in[:], regs[:])
-	if t.inSlots != nil && t.inSlots[b] != *slots && joinAll(t.inSlots[b][:], slots[:]) {
+	if len(t.inSlots) > 0 && t.inSlots[b] != *slots && joinAll(t.inSlots[b][:], slots[:]) {
 		grown = true
 	}
 	if grown {
@@ -67,7 +80,7 @@ func (t *tracer) reach(b int32, regs *regContents, slots *slotContents) {
 func (t *tracer) trace(i int32) {
 	b := &t.blocks[i]
 	t.regs = t.inRegs[i]
-	if t.inSlots != nil {
+	if len(t.inSlots) > 0 {
 		t.slots = t.inSlots[i]
 	}
 	for slot := b.start; slot < b.end; slot += int32(t.p.Insns[slot].Width()) {

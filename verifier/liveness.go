@@ -19,23 +19,23 @@ func (a *analysis) findLiveness() {
 	}
 	for b := q.take(); b != noBlock; b = q.take() {
 		live := a.liveBlock(b, at)
-		if live == at[b] {
-			continue
-		}
+		a.addBefore(q, b, at[b], live)
 		at[b] = live
-		a.addBefore(q, b)
 	}
 }
 
-// addBefore adds to the queue what depends on what is known at the start of a
-// block: its predecessors, and calls.
-func (a *analysis) addBefore(q *queue, b int32) {
+// addBefore adds to the queue what depends on the start of a block, if
+// something new is known there: its predecessors, and calls.
+func (a *analysis) addBefore(q *queue, b int32, was, is liveness) {
+	if was == is {
+		return
+	}
 	for _, p := range a.predecessors(b) {
 		q.add(p)
 	}
 	start := a.blocks[b].start
 	f := a.fn[start]
-	if start != a.funcs[f].start {
+	if start != a.funcs[f].start || was.regs&argRegs == is.regs&argRegs {
 		return
 	}
 	for _, c := range a.calls {

@@ -68,10 +68,9 @@ func (s *relevance) learn(slot int32) bool {
 // propagate goes against the flow of control, as findLiveness does.
 func (s *relevance) propagate() {
 	for b := s.queue.take(); b != noBlock; b = s.queue.take() {
-		if m := s.beforeBlock(b); m != s.at[b] {
-			s.at[b] = m
-			s.addBefore(s.queue, b)
-		}
+		m := s.beforeBlock(b)
+		s.addBefore(s.queue, b, s.at[b], m)
+		s.at[b] = m
 	}
 }
 
