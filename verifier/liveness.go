@@ -89,9 +89,15 @@ func (a *analysis) calleeReads(slot int32) (regs uint16, stack halves) {
 // duringCall returns the slots of the caller's frame that may be read while
 // what is called at a slot runs, or after it.
 func (a *analysis) duringCall(slot int) uint64 {
+	return a.liveSlots[slot+1] | a.reachedByCall(slot)
+}
+
+// reachedByCall returns those that what is called may read itself, by pointers
+// that it gets.
+func (a *analysis) reachedByCall(slot int) uint64 {
 	reads := a.effects[slot].uses
 	if isLocalCall(a.p.Insns[slot]) {
 		_, reads = a.calleeReads(int32(slot))
 	}
-	return a.liveSlots[slot+1] | reads.slots()
+	return reads.slots()
 }
