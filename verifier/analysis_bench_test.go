@@ -113,9 +113,8 @@ func BenchmarkAnalyse(b *testing.B) {
 			if f != nil {
 				b.Fatal(f)
 			}
-			branches := a.loopBranches()
 			for b.Loop() {
-				a.relevant(bench.p, branches)
+				a.relevant(bench.p)
 			}
 		})
 	}

@@ -26,12 +26,12 @@ func FuzzAnalyse(f *testing.F) {
 		if failed != nil {
 			return
 		}
-		some := a.relevant(p, a.loopBranches())
-		all := make([]bool, len(insns))
-		for i := range all {
-			all[i] = true
+		some, most := a.relevant(p), a.relevant(p)
+		for i, ins := range insns {
+			if isBranch(ins) {
+				most.learn(int32(i))
+			}
 		}
-		most := a.relevant(p, all)
 		for i := range insns {
 			if some.regs[i]&^most.regs[i] != 0 || some.slots[i]&^most.slots[i] != 0 {
 				t.Fatalf("at %d less matters if more branches do\n%s", i, listing(p))

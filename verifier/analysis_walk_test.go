@@ -426,14 +426,16 @@ func TestWalk(t *testing.T) {
 		if f != nil {
 			t.Fatal(f)
 		}
-		branches := make([]bool, len(p.Insns))
+		r := a.relevant(p)
 		for pc, ins := range p.Insns {
-			branches[pc] = isBranch(ins) && rnd.IntN(3) == 0
+			if isBranch(ins) && rnd.IntN(3) == 0 {
+				r.learn(int32(pc))
+			}
 		}
 		for j := range 20 {
-			w := walk{p: p, a: a, branches: branches, rnd: rnd, frames: []*walkFrame{newWalkFrame(rnd)}}
+			w := walk{p: p, a: a, branches: r.branches, rnd: rnd, frames: []*walkFrame{newWalkFrame(rnd)}}
 			if j&1 != 0 {
-				w.matter = a.relevant(p, branches)
+				w.matter = r
 			}
 			for n := 0; n < 150 && w.step(); n++ {
 				steps++
