@@ -9,8 +9,13 @@ import (
 
 // Kinds of BTF types that are looked at here (Documentation/bpf/btf.rst).
 const (
-	btfVar     = 14
-	btfDatasec = 15
+	btfPointer  = 2
+	btfArray    = 3
+	btfStruct   = 4
+	btfTypedef  = 8
+	btfRestrict = 11 // 9 is volatile, 10 is const
+	btfVar      = 14
+	btfDatasec  = 15
 )
 
 // btfTail is the size of what follows the header of a type, fixed and for each
