@@ -140,8 +140,8 @@ const maxErrno = 4095
 // and the caller is a function: that program returns to the function's caller
 // with any number, and may have moved the packet.
 //
-// Kernels up to 6.18 do not look at the last outcome; up to 6.12 they forget
-// the packet pointers on the first one, too (bpf_helper_changes_pkt_data).
+// Kernels look at the last outcome since 2025; before, they forgot the packet
+// pointers on the first one (bpf_helper_changes_pkt_data in 6.12).
 func (v *verifier) tailCall(c *helperCall) *failure {
 	frames := v.state.frames
 	if len(frames) == 1 {

@@ -23,7 +23,7 @@ func (v *verifier) callBack(c *helperCall) *failure {
 	if len(v.state.frames) == maxFrames {
 		return v.fail(TooDeep, -1, "the callback would need a frame more than the %d that there are", maxFrames)
 	}
-	loop := callback{helper: c.ID, obj: c.mapArg, limit: anyRounds, refs: int32(len(v.state.refs)), stack: -1}
+	loop := callback{helper: c.ID, obj: c.mapArg, limit: anyRounds, stack: -1}
 	if c.ID == abi.Loop {
 		if r1 := v.reg(ebpf.R1); r1.kind != scalar {
 			return v.fail(ArgumentKind, 1, "%s takes a number of rounds in R1, not %s", c.Name(), r1.kind)
@@ -41,17 +41,15 @@ func (v *verifier) callBack(c *helperCall) *failure {
 // rounds goes on behind the call of a helper that calls back and, if there may
 // be another round, in the callback, too.
 func (v *verifier) rounds(c *helperCall, loop callback, fn int) {
-	if loop.rounds >= loop.limit {
-		v.after(c)
-		v.next = v.pc + 1
-		return
+	if loop.rounds < loop.limit {
+		here := v.state
+		v.state = v.clone(here)
+		v.enterRound(loop, fn)
+		v.fork(v.state, fn)
+		v.state = here
 	}
-	round := v.state
-	v.state = v.clone(round)
 	v.after(c)
-	v.fork(v.state, v.pc+1)
-	v.state = round
-	v.enterRound(loop, fn)
+	v.next = v.pc + 1
 }
 
 // enterRound goes on in the callback, with the arguments of the next round.
@@ -86,12 +84,14 @@ func (c *callback) pointer() reg {
 // covers reports whether a callback that is in the state of c can go on in all
 // ways in which one that is in the state of d can.
 func (c *callback) covers(d *callback) bool {
-	return c.helper == d.helper && c.obj == d.obj && c.stack == d.stack && c.off == d.off && c.refs == d.refs &&
+	return c.helper == d.helper && c.obj == d.obj && c.stack == d.stack && c.off == d.off &&
 		c.limit >= d.limit && c.limit-c.rounds >= d.limit-d.rounds
 }
 
 // callbackReturned steps the end of a round (prepare_func_exit). Other than in
-// the kernel, a callback that is known to return 1 ends the loop.
+// the kernel, a callback that is known to return 1 ends the loop. What a round
+// acquires it need not give back, if the program does so after the last one;
+// kernels up to 6.12 ask for it (check_reference_leak).
 func (v *verifier) callbackReturned(f *frame) *failure {
 	loop, fn, call, r0 := f.loop, int(v.a.funcs[f.fn].start), int(f.call), f.regs[0]
 	switch {
@@ -102,9 +102,6 @@ func (v *verifier) callbackReturned(f *frame) *failure {
 	case v.state.lock.held:
 		return v.fail(LockHeld, -1, "the callback returns while it holds a spin lock")
 	}
-	if f := v.sameReferences(loop); f != nil {
-		return f
-	}
 	if n, ok := r0.constant(); ok && n == 1 {
 		loop.limit = loop.rounds
 	}
@@ -112,19 +109,5 @@ func (v *verifier) callbackReturned(f *frame) *failure {
 	v.pc = call
 	v.rounds(&helperCall{Helper: abi.HelperByID(loop.helper), key: -1}, loop, fn)
 	v.pc = end
-	return nil
-}
-
-// sameReferences checks that a round of a callback has given back what it has
-// acquired, and nothing else: with the next round it would do so again
-// (check_reference_leak and release_reference_state up to Linux 6.12; later
-// ones find out by following the rounds).
-func (v *verifier) sameReferences(loop callback) *failure {
-	switch refs := v.state.refs; {
-	case len(refs) > int(loop.refs):
-		return v.unreleased(refs[len(refs)-1])
-	case len(refs) < int(loop.refs):
-		return v.fail(NotAcquired, -1, "the callback gives back what it has not acquired")
-	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 			i--
 		}
 	}
-	if v.state.rounds() > patience {
+	if v.state.rounds() > v.patience() {
 		v.widenRounds(points)
 	}
 	v.points[v.pc] = append(points, v.keep())
@@ -180,10 +180,15 @@ func (f *frame) tied(r *reg, keepRegs uint16, keepSlots uint64) bool {
 	return false
 }
 
-// patience is how many rounds of a callback, or passes of may_goto, are
-// followed with exact numbers before what changes from round to round is
-// given up.
-const patience = 4
+// patience returns how many rounds of a callback, or passes of may_goto, are
+// followed with exact numbers before what changes from round to round is given
+// up: a few at first, many if the program needs them to be accepted.
+func (v *verifier) patience() uint32 {
+	if v.relevant == nil {
+		return 1000
+	}
+	return 4
+}
 
 // rounds returns how often the path has gone through a loop whose end does not
 // depend on the program.
@@ -217,6 +222,7 @@ func (v *verifier) widenRounds(points []*checkpoint) {
 		if old.open > 0 && v.sameFrames(old.state, v.state) {
 			v.state.widen(old.state)
 			v.ids.renumber(v.state)
+			v.inexact = true
 			return
 		}
 	}

@@ -105,7 +105,9 @@ func (v *verifier) keyArgument(c *helperCall, r ebpf.Register) *failure {
 }
 
 // stackWord returns the number in the four bytes of stack at R2, -1 if they
-// are elsewhere or not known (get_constant_map_key of Linux 6.14).
+// are elsewhere or not known. The kernel knows numbers other than 0 only if
+// they were stored in four bytes at a multiple of 8 (get_constant_map_key of
+// Linux 6.14).
 func (v *verifier) stackWord(r ebpf.Register) int64 {
 	p := v.reg(r)
 	if off, ok := p.offset(); !ok || p.kind != stackPtr || off%4 != 0 {
@@ -120,10 +122,8 @@ func (v *verifier) stackWord(r ebpf.Register) int64 {
 }
 
 // foundValue is the result of a lookup. It may be NULL, save for arrays and an
-// index that they have (can_elide_value_nullness of Linux 6.14; an inner map
-// may have another size than its description says, so not for these). What is
-// found in a map of maps is a map. Values with a spin lock in them keep an
-// identity, so that the unlock can be told to be of the same value.
+// index that they have (can_elide_value_nullness of Linux 6.14). What is found
+// in a map of maps is a map.
 func (v *verifier) foundValue(c *helperCall) reg {
 	if inner, ok := v.inner(c.mapArg); ok {
 		r := pointer(mapPtr)
@@ -131,17 +131,31 @@ func (v *verifier) foundValue(c *helperCall) reg {
 		return r
 	}
 	r := v.element(mapValue, c.mapArg)
-	array := c.spec.Kind == abi.ArrayMap || c.spec.Kind == abi.PerCPUArray
-	if c.ID != abi.MapLookupElem || !array || int(c.mapArg) >= len(v.p.Maps) || c.key < 0 || c.key >= int64(c.spec.MaxEntries) {
+	if c.ID != abi.MapLookupElem || c.key < 0 || c.key >= int64(v.indexes(c.mapArg)) {
 		r.id, r.flags = v.state.newID(), nullable
 	}
 	return r
 }
 
+// indexes returns how many elements an array has for certain, 0 for other
+// maps. That an inner map is as large as its description says holds for arrays
+// without MapInnerMap only (array_map_meta_equal).
+func (v *verifier) indexes(obj int32) uint32 {
+	spec := &v.maps[obj]
+	isInner := int(obj) >= len(v.p.Maps)
+	switch {
+	case spec.Kind == abi.ArrayMap && !(isInner && spec.Flags&abi.MapInnerMap != 0),
+		spec.Kind == abi.PerCPUArray && !isInner:
+		return spec.MaxEntries
+	}
+	return 0
+}
+
 // pointerAt is a pointer at an offset in its object.
 func pointerAt(k kind, off int64) reg { return reg{kind: k, num: num.Const(uint64(off))} }
 
-// element is a pointer to a key or a value of a map.
+// element is a pointer to a key or a value of a map. Values with a spin lock in
+// them have an identity, see locks.go.
 func (v *verifier) element(k kind, obj int32) reg {
 	r := pointer(k)
 	r.obj = obj
