@@ -131,8 +131,9 @@ var lockCases = []callCase{
 	{name: "no lock in the value", code: verifier.ArgumentKind, text: "r6 = map[fd:2][0]+0; " + lock + unlock + done},
 	{name: "socket filters have no locks", code: verifier.HelperType, typ: abi.SocketFilter, text: lockedValue + done},
 	{name: "legacy load under a lock", code: verifier.LegacyHeld, text: "r6 = r1; r1 = map[fd:16][0]+0; call bpf_spin_lock; r0 = *(u8 *)skb[0]; r1 = map[fd:16][0]+0; call bpf_spin_unlock; " + done},
-	{name: "function under a lock", code: verifier.LockedCall, text: lockedValue + lock + "call f; " + unlock + done + "; f: r0 = 0; exit",
-		kernel: "from 6.9 on static functions may be called"},
+	{name: "function under a lock", text: lockedValue + lock + "call f; " + unlock + done + "; f: r0 = 0; exit"},
+	{name: "function that calls a helper under a lock", code: verifier.LockedCall, text: lockedValue + lock + "call f; " + unlock + done + "; f: call bpf_ktime_get_ns; exit"},
+	{name: "function that locks", text: "call f; r6 = map[fd:16][0]+0; " + unlock + done + "; f: " + lockedValue + lock + "r0 = 0; exit"},
 	{name: "lock across an element's callback", code: verifier.LockHeld, text: "r1 = map[fd:10]; r2 = subprog[f]; r3 = 0; r4 = 0; call bpf_for_each_map_elem; " + done +
 		"; f: r1 = r3; r1 += 4; call bpf_spin_lock; r0 = 0; exit"},
 	{name: "lock in a callback", text: "r1 = map[fd:10]; r2 = subprog[f]; r3 = 0; r4 = 0; call bpf_for_each_map_elem; " + done +

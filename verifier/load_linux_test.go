@@ -65,10 +65,12 @@ func (k *referee) close() {
 }
 
 // mapFD returns the descriptor of a map like that, for programs of a type: the
-// first program that names a prog_array decides for which type it is.
+// first program that names a map which can hold programs decides for which type
+// it is (map_type_contains_progs).
 func (k *referee) mapFD(m *abi.MapSpec, t abi.ProgType) (int, error) {
 	key := describe(m)
-	if m.Kind == abi.ProgArray {
+	switch m.Kind {
+	case abi.ProgArray, abi.DevMap, abi.DevMapHash, abi.CPUMap:
 		key += " of " + t.String()
 	}
 	k.mutex.Lock()

@@ -88,7 +88,9 @@ var Helpers = []Helper{
 	{ID: ForEachMapElem, Args: []ArgKind{ArgMap, ArgFunc, ArgPointerOrNull, ArgScalar}, Types: allTypes, Calls: CallForEach, Min: minErrno, Max: math.MaxInt32},
 	{ID: Snprintf, Args: []ArgKind{ArgWriteMemOrNull, ArgSizeOrZero, ArgFormat, ArgReadMemOrNull, ArgSizeOrZero}, Types: allTypes, Min: minErrno, Max: math.MaxInt32, GPLOnly: true},
 	{ID: TraceVprintk, Args: []ArgKind{ArgReadMem, ArgSize, ArgReadMemOrNull, ArgSizeOrZero}, Types: allTypes, Min: minErrno, Max: math.MaxInt32, GPLOnly: true},
-	{ID: Loop, Args: []ArgKind{ArgScalar, ArgFunc, ArgPointerOrNull, ArgScalar}, Types: allTypes, Min: minErrno, Max: MaxLoops},
+	// Too many rounds are 32 bits of -E2BIG where the kernel makes the loop a
+	// part of the program (inline_bpf_loop).
+	{ID: Loop, Args: []ArgKind{ArgScalar, ArgFunc, ArgPointerOrNull, ArgScalar}, Types: allTypes, Min: minErrno, Max: math.MaxUint32},
 	{ID: Strncmp, Args: []ArgKind{ArgReadMem, ArgSize, ArgString}, Types: allTypes, Min: -255, Max: 255},
 	{ID: XDPGetBuffLen, Args: []ArgKind{ArgContext}, Types: Types(XDP), Max: math.MaxUint32},
 	{ID: XDPLoadBytes, Args: []ArgKind{ArgContext, ArgScalar, ArgWriteMem, ArgSize}, Types: Types(XDP), Min: minErrno},
