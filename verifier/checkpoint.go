@@ -222,7 +222,6 @@ func (v *verifier) widenRounds(points []*checkpoint) {
 		if old.open > 0 && v.sameFrames(old.state, v.state) {
 			v.state.widen(old.state)
 			v.ids.renumber(v.state)
-			v.inexact = true
 			return
 		}
 	}
