@@ -199,7 +199,7 @@ func (s *relevance) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
 	for i, kind := range h.Args {
 		// The size of a record is what is known of its memory.
 		if kind != abi.ArgScalar || h.ID == abi.RingbufReserve && i == 1 {
-			m.regs |= bit(argRegister(i))
+			m.regs |= bit(argRegister(i)) & e.reads // nothing if the function is absent
 		}
 	}
 	if e.matters || takesCallback(h) {
