@@ -29,7 +29,7 @@ func (p Product[W, H]) String() string {
 	b.WriteString(p.Wide.String())
 	step := W(1) << trailing(p.Bits.Mask)
 	if step > 1 {
-		fmt.Fprintf(&b, " step %s", number(step))
+		fmt.Fprintf(&b, " step %d", step)
 	}
 	said := p.Wide.bits()
 	said.Mask &^= step - 1
@@ -58,6 +58,9 @@ func (a Arc[U]) String() string {
 		return "not " + out.String()
 	case wraps:
 		return fmt.Sprintf("%d..%d", signed(a.Base), signed(a.end()))
+	}
+	if signed(a.Base) >= 0 && a.crosses() {
+		return number(a.Base) + ".." + fmt.Sprintf("%#x", uint64(a.end()))
 	}
 	return number(a.Base) + ".." + number(a.end())
 }
