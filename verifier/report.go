@@ -1,23 +1,148 @@
 package verifier
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
-// A Report says why a program could not be proved safe.
+// A Report says why a program could not be proved safe. Everything in it is
+// plain data; %v is one line, %+v and [Report.Write] the whole text.
 type Report struct {
-	Code    Code
-	Slot    int    // of the instruction at fault
-	Message string // one line, without code and place
-	Source  Source // of the instruction
-	Stats   Stats
+	Code    Code   `json:"code"`
+	Title   string `json:"title"`   // of the rule, see [Rules]
+	Message string `json:"message"` // one line, without code and place
+	Program string `json:"program,omitempty"`
+	Place          // the instruction at fault
+
+	Miss    *Miss    `json:"miss,omitempty"`    // the arithmetic, of an access outside of an object
+	Chain   []Event  `json:"chain,omitempty"`   // how what is at fault came about, in the order of the path
+	Nearest *Check   `json:"nearest,omitempty"` // the comparison that comes closest to what is missing
+	Remedy  string   `json:"remedy,omitempty"`  // what to write
+	Effort  *Effort  `json:"effort,omitempty"`  // where the steps went, if there were too many
+	Witness *Witness `json:"witness,omitempty"` // nil if none was looked for; replay.Witness does
+
+	Stats Stats `json:"stats"`
 }
 
-// Error returns the report in one line.
-func (r *Report) Error() string { return fmt.Sprintf("V%03d at %d: %s", r.Code, r.Slot, r.Message) }
+// A Place is an instruction of the program.
+type Place struct {
+	Slot   int    `json:"slot"`
+	Insn   string `json:"insn"`            // its text
+	Source Source `json:"source,omitzero"` // where it comes from, if that is known
+}
 
-func (t *task) report(f *failure) *Report {
-	r := &Report{Code: f.code, Slot: f.pc, Message: f.msg, Stats: t.stats}
-	if t.p.Source != nil {
-		r.Source = t.p.Source(f.pc)
+// A Miss says by how much an access misses. The numbers count bytes from the
+// start of the object, for the packet from the place behind which Have bytes
+// have been checked.
+type Miss struct {
+	Begin int64 `json:"begin"` // the lowest byte that the access can touch
+	End   int64 `json:"end"`   // behind the highest
+	Have  int64 `json:"have"`  // the bytes that are known to be there
+	Short int64 `json:"short"` // how many are missing, at the end or else before the start
+}
+
+// An Event is a step of the path that made or changed something that has a
+// part in the failure.
+type Event struct {
+	Place
+	What   string `json:"what"`             // the register or the bytes of the stack: "R1", "R10-8"
+	Before string `json:"before,omitempty"` // what was known of it; "" if the step replaces it
+	After  string `json:"after"`            // and is from now on
+	Branch string `json:"branch,omitempty"` // of a conditional jump: "taken" or "not taken"
+	Times  int    `json:"times"`            // how often the path does so; told is the last time
+}
+
+// A Check is a comparison and why it is not enough.
+type Check struct {
+	Place
+	Why string `json:"why"`
+}
+
+// An Effort says where the steps of a search went that took too many.
+type Effort struct {
+	Share  int      `json:"share"`           // percent of the steps that were in the part of the program from From to To
+	From   Place    `json:"from"`            // the loop, or the place where the most paths meet
+	To     Place    `json:"to"`              //
+	States int      `json:"states"`          // the different states that were seen at From
+	Apart  []Differ `json:"apart,omitempty"` // what makes them different, the most different first
+}
+
+// A Differ is a register or a part of the stack that keeps states apart.
+type Differ struct {
+	What     string   `json:"what"`
+	Values   int      `json:"values"`   // how many different ones
+	Examples []string `json:"examples"` // some of them
+	Why      string   `json:"why"`      // what it matters for later
+}
+
+// A Witness is an input on which the program does what the report says it may
+// do, or says that none was found.
+type Witness struct {
+	Runs   int    `json:"runs"`             // how many inputs were tried
+	Found  bool   `json:"found"`            // one of them is a witness:
+	Packet []byte `json:"packet,omitempty"` // the packet, in JSON as base64
+	Setup  string `json:"setup,omitempty"`  // what else is needed: contents of maps, the context
+	Fault  string `json:"fault,omitempty"`  // what the machine said
+	Slot   int    `json:"slot"`             // of the instruction that was at fault
+	Note   string `json:"note,omitempty"`   // why there is none
+}
+
+// String returns the code as it is written: V101.
+func (c Code) String() string { return fmt.Sprintf("V%03d", uint16(c)) }
+
+// MarshalText returns the code as it is written, for JSON.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// Error returns the report in one line.
+func (r *Report) Error() string {
+	where := "at " + strconv.Itoa(r.Slot)
+	if line := r.Source.Where(); line != "" {
+		where += " (" + line + ")"
 	}
+	return fmt.Sprintf("%v %s: %s", r.Code, where, r.Message)
+}
+
+// Where returns "FILE:LINE", for a part of a filter expression the part, and
+// "" if nothing is known.
+func (s Source) Where() string {
+	if s.File == "" {
+		return s.Text
+	}
+	return s.File + ":" + strconv.Itoa(s.Line)
+}
+
+// report makes the report of a failure.
+func (t *task) report(f *failure) *Report {
+	e := &explanation{task: t, failure: f}
+	e.follow()
+	f = e.failure
+	r := &Report{
+		Code: f.code, Title: f.code.rule().Title, Message: f.msg, Program: t.p.Name, Place: t.p.place(f.pc),
+		Stats: t.stats,
+	}
+	if f.bounds {
+		r.Miss = f.arithmetic()
+	}
+	e.explain(r)
 	return r
+}
+
+// place describes an instruction.
+func (p *Program) place(slot int) Place {
+	at := Place{Slot: slot}
+	if slot >= 0 && slot < len(p.Insns) {
+		at.Insn = p.Insns[slot].String()
+	}
+	if p.Source != nil {
+		at.Source = p.Source(slot)
+	}
+	return at
+}
+
+func (f *failure) arithmetic() *Miss {
+	m := &Miss{Begin: f.off, End: f.end, Have: f.have, Short: f.end - f.have}
+	if m.Short <= 0 {
+		m.Short = -f.off
+	}
+	return m
 }

@@ -1,0 +1,214 @@
+package verifier
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Format implements fmt.Formatter: %v is one line, %+v the whole text.
+func (r *Report) Format(f fmt.State, verb rune) {
+	if verb == 'v' && f.Flag('+') {
+		r.Write(f, false)
+		return
+	}
+	io.WriteString(f, r.Error())
+}
+
+// Write writes the whole report as text, with the colours of a terminal or
+// without.
+func (r *Report) Write(w io.Writer, color bool) error {
+	var out bytes.Buffer
+	t := reportText{&out, color}
+	t.head(r)
+	t.miss(r.Miss)
+	t.chain(r)
+	t.effort(r.Effort)
+	if r.Nearest != nil {
+		t.section("Nearest check")
+		t.code(r.Nearest.Place, "")
+		t.words(r.Nearest.Why)
+	}
+	if r.Remedy != "" {
+		t.section("Remedy")
+		t.block(r.Remedy)
+	}
+	t.witness(r.Witness)
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// reportText writes the parts of a report.
+type reportText struct {
+	*bytes.Buffer
+	color bool
+}
+
+// The colours of terminals.
+const (
+	bold  = "1"
+	red   = "31"
+	green = "32"
+	cyan  = "36"
+	dim   = "2"
+)
+
+func (t *reportText) paint(color, text string) string {
+	if !t.color || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+func (t *reportText) section(title string) { fmt.Fprintf(t, "\n%s\n", t.paint(bold, title+":")) }
+
+// textWidth is where running text is broken.
+const textWidth = 96
+
+// words writes running text, indented and broken into lines.
+func (t *reportText) words(text string) {
+	line := "  "
+	for _, word := range strings.Fields(text) {
+		if len(line) > 2 && utf8.RuneCountInString(line)+utf8.RuneCountInString(word) >= textWidth {
+			fmt.Fprintln(t, strings.TrimRight(line, " "))
+			line = "  "
+		}
+		line += word + " "
+	}
+	fmt.Fprintln(t, strings.TrimRight(line, " "))
+}
+
+// block writes text in which indented lines are code, to be kept as they are.
+func (t *reportText) block(text string) {
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "\t") {
+			fmt.Fprintf(t, "      %s\n", t.paint(green, strings.TrimPrefix(line, "\t")))
+		} else {
+			t.words(line)
+		}
+	}
+}
+
+func (t *reportText) head(r *Report) {
+	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), r.Message)
+	if r.Program != "" {
+		fmt.Fprintf(t, "  in program %s\n", r.Program)
+	}
+	t.source(r.Source)
+	t.code(r.Place, "")
+}
+
+// source writes a line of source as the kernel's tools do.
+func (t *reportText) source(s Source) {
+	switch {
+	case s == Source{}:
+	case s.File == "":
+		fmt.Fprintf(t, "      %s\n", t.paint(cyan, "; "+s.Text))
+	default:
+		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.Where()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
+	}
+}
+
+// codeWidth is the width that instructions are given before what is said
+// about them.
+const codeWidth = 34
+
+func (t *reportText) code(p Place, says string) {
+	if p.Insn == "" {
+		return
+	}
+	line := fmt.Sprintf("%4d: %-*s  %s", p.Slot, codeWidth, p.Insn, says)
+	fmt.Fprintln(t, strings.TrimRight(line, " "))
+}
+
+func (t *reportText) miss(m *Miss) {
+	if m == nil {
+		return
+	}
+	t.section("Arithmetic")
+	width := 0
+	row := func(name string, value int64) {
+		width = max(width, len(fmt.Sprint(value)))
+		fmt.Fprintf(t, "  %-24s %6d\n", name, value)
+	}
+	if m.Begin < 0 {
+		row("the access begins at", m.Begin)
+		row("the first byte is", 0)
+	} else {
+		row("the access ends at", m.End)
+		row("known to be there", m.Have)
+	}
+	row("short", m.Short)
+}
+
+func (t *reportText) chain(r *Report) {
+	if len(r.Chain) == 0 {
+		return
+	}
+	t.section("How it came about")
+	var line Source
+	for _, e := range r.Chain {
+		if e.Source != line {
+			line = e.Source
+			t.source(line)
+		}
+		t.code(e.Place, e.says())
+	}
+}
+
+// says tells what the step did.
+func (e *Event) says() string {
+	var b strings.Builder
+	if e.Branch != "" {
+		fmt.Fprintf(&b, "%s: ", e.Branch)
+	}
+	fmt.Fprintf(&b, "%s: ", e.What)
+	if e.Before != "" && e.Before != e.After {
+		fmt.Fprintf(&b, "%s → ", e.Before)
+	}
+	b.WriteString(e.After)
+	if e.Times > 1 {
+		fmt.Fprintf(&b, " (the last of %d times)", e.Times)
+	}
+	return b.String()
+}
+
+func (t *reportText) effort(e *Effort) {
+	if e == nil {
+		return
+	}
+	t.section("Where the steps went")
+	t.source(e.From.Source)
+	t.code(e.From, "")
+	if e.To.Slot != e.From.Slot {
+		t.code(e.To, "")
+	}
+	t.words(fmt.Sprintf("%d %% of the steps were from %d to %d. At %d are %d different states.", e.Share, e.From.Slot, e.To.Slot, e.From.Slot, e.States))
+	if len(e.Apart) == 0 {
+		return
+	}
+	t.section("What keeps the states apart")
+	for _, d := range e.Apart {
+		t.words(fmt.Sprintf("%-7s %d values: %s. %s", d.What, d.Values, strings.Join(d.Examples, "; "), d.Why))
+	}
+}
+
+func (t *reportText) witness(w *Witness) {
+	if w == nil {
+		return
+	}
+	t.section("Witness")
+	if !w.Found {
+		t.words(w.Note)
+		return
+	}
+	t.words(fmt.Sprintf("run %d, a packet of %d bytes: at %d, %s", w.Runs, len(w.Packet), w.Slot, w.Fault))
+	if w.Setup != "" {
+		t.words(w.Setup)
+	}
+	for at := 0; at < len(w.Packet); at += 16 {
+		fmt.Fprintf(t, "  %04x  % x\n", at, w.Packet[at:min(at+16, len(w.Packet))])
+	}
+}
