@@ -83,7 +83,9 @@ func (v *verifier) coversReg(old, cur *reg) bool {
 	if old.obj != cur.obj || old.frame != cur.frame || (old.ref == 0) != (cur.ref == 0) {
 		return false
 	}
-	return (old.id == 0 || v.pairs.match(old.id, cur.id, 0)) && (old.ref == 0 || v.pairs.match(old.ref, cur.ref, 0))
+	// Pointers without an id are not tied to each other: no two of them stand
+	// for two with the same.
+	return (old.id == 0 || cur.id != 0 && v.pairs.match(old.id, cur.id, 0)) && (old.ref == 0 || v.pairs.match(old.ref, cur.ref, 0))
 }
 
 // coversLinks is covers for what a number has to do with other registers.
