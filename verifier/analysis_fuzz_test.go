@@ -28,7 +28,7 @@ func FuzzAnalyse(f *testing.F) {
 		}
 		some, most := a.relevant(p), a.relevant(p)
 		for i, ins := range insns {
-			if isBranch(ins) {
+			if isBranch(ins) || a.effects[i].matters {
 				most.learn(int32(i))
 			}
 		}

@@ -329,7 +329,7 @@ func (w *walk) helper(id int32) bool {
 		if !ok || !isKey {
 			return false
 		}
-		if _, ok := w.load(key, 0, 4+4*int(m.v&1), m.v == 0); !ok {
+		if _, ok := w.load(key, 0, 4+4*int(m.v&1), m.v == 0 && w.branches[w.pc]); !ok {
 			return false
 		}
 	}
@@ -428,7 +428,7 @@ func TestWalk(t *testing.T) {
 		}
 		r := a.relevant(p)
 		for pc, ins := range p.Insns {
-			if isBranch(ins) && rnd.IntN(3) == 0 {
+			if (isBranch(ins) || a.effects[pc].matters) && rnd.IntN(3) == 0 {
 				r.learn(int32(pc))
 			}
 		}

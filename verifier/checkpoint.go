@@ -1,6 +1,11 @@
 package verifier
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/bpflab/bpflab/verifier/num"
+)
 
 // Paths through a program are many; what keeps a search short is to see that
 // a path arrives where one has been before. At the start of every instruction
@@ -54,7 +59,7 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 			continue
 		}
 		c.misses++
-		if c.misses > 3*c.hits+8 && len(points) > 16 {
+		if c.misses > 3*c.hits+8 && len(points) > 64 {
 			points = slices.Delete(points, i, i+1)
 			v.points[v.pc] = points
 			v.forget(c)
@@ -115,7 +120,7 @@ func (v *verifier) simplifyTop(f *frame) {
 	if v.relevant != nil {
 		keepRegs, keepSlots = v.relevant.regs[v.pc], v.relevant.slots[v.pc]
 	}
-	f.simplify(regs, slots, keepRegs, keepSlots)
+	v.simplifyFrame(f, regs, slots, keepRegs, keepSlots)
 }
 
 // simplifyCaller does so for a function that has called at slot call. What the
@@ -131,27 +136,34 @@ func (v *verifier) simplifyCaller(f *frame, call int) {
 	if during := v.a.duringCall(call); during != slots {
 		slots, keepSlots = during, keepSlots|during
 	}
-	f.simplify(regs, slots, keepRegs, keepSlots)
+	v.simplifyFrame(f, regs, slots, keepRegs, keepSlots)
 }
 
-// simplify drops the registers and stack slots that are not in the first two
+// simplifyFrame drops the registers and stack slots that are not in the first two
 // sets, and widens the numbers that are not in the others.
-func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) {
+func (v *verifier) simplifyFrame(f *frame, regs uint16, slots uint64, keepRegs uint16, keepSlots uint64) {
 	for i := range f.regs[:10] {
 		r := &f.regs[i]
 		if regs>>i&1 == 0 {
 			*r = reg{}
 		} else if keepRegs>>i&1 == 0 && r.kind == scalar && !f.tied(r, keepRegs, keepSlots) {
 			*r = anyNumber()
+		} else if r.kind == packetPtr {
+			v.coarsen(r)
 		}
 	}
 	for i := range f.stack {
 		s := &f.stack[i]
+		if !v.o.Strict {
+			s.init = 0
+		}
 		switch {
 		case slots>>i&1 == 0:
 			*s = slot{}
 		case keepSlots>>i&1 == 0 && s.reg.kind <= scalar && s.spill|s.zero != 0 && !f.tied(&s.reg, keepRegs, keepSlots):
 			*s = slot{init: s.init}
+		case s.reg.kind == packetPtr:
+			v.coarsen(&s.reg)
 		}
 	}
 	n := len(f.stack)
@@ -159,6 +171,19 @@ func (f *frame) simplify(regs uint16, slots uint64, keepRegs uint16, keepSlots u
 		n--
 	}
 	f.stack = f.stack[:n]
+}
+
+// coarsen rounds the bounds of a packet pointer's offset up.
+// They matter only for offsets of more than maxPacket and below 0, but differ
+// on each path through a chain of headers.
+func (v *verifier) coarsen(r *reg) {
+	if v.relevant == nil || v.fine || r.id == 0 {
+		return
+	}
+	if high := r.num.UMax(); high <= maxPacket && r.num.SMin() >= 0 {
+		step := uint64(1) << max(0, bits.Len64(high)-3)
+		r.num = num.Range(0, high|(step-1))
+	}
 }
 
 // tied reports whether a number is tied to one that matters, so that what is

@@ -112,8 +112,8 @@ func (v *verifier) coversStack(old, cur []slot) bool {
 	return true
 }
 
-// coversSlot is covers for a stack slot. Bytes that have not been written are
-// any bytes, but may not be read by all.
+// coversSlot is covers for a stack slot. Bytes that nothing is known of are any
+// bytes, also those of a pointer; strict mode tells which may be read.
 func (v *verifier) coversSlot(old, cur *slot) bool {
 	if old.init&^cur.init != 0 {
 		return false
@@ -131,7 +131,7 @@ func (v *verifier) coversSlot(old, cur *slot) bool {
 		return old.spill == cur.spill && v.coversReg(&old.reg, &cur.reg) ||
 			old.reg.kind == scalar && old.reg == anyNumber() && cur.spill == 0
 	}
-	return cur.spill == 0 || cur.reg.kind == scalar || old.init == 0
+	return true
 }
 
 // A renumbering gives the ids of a state anew.

@@ -15,6 +15,7 @@ type verifier struct {
 
 	// relevant says which values matter; nil that all do. See checkpoint.go.
 	relevant *relevance
+	fine     bool // the offsets of packet pointers are not rounded either
 
 	state   *state // of the path being followed
 	pc      int    // of the instruction being looked at

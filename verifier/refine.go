@@ -83,6 +83,10 @@ func (t *task) refine(v *verifier, r *relevance) (real *failure, learned bool) {
 	if blocked >= 0 && isBranch(t.p.Insns[blocked]) && r.learn(blocked) {
 		return nil, true
 	}
+	if !v.fine {
+		v.fine = true
+		return nil, true
+	}
 	for _, pc := range exact.trail {
 		learned = r.learn(pc) || learned
 	}
@@ -91,7 +95,7 @@ func (t *task) refine(v *verifier, r *relevance) (real *failure, learned bool) {
 
 // replay follows one path without forgetting anything. It returns the failure
 // that it comes to, or the jump that cannot go the path's way, or -1. In
-// v.trail are then the conditional jumps on the path.
+// v.trail is then what on the path there is to learn from.
 func (v *verifier) replay(trail []int32) (f *failure, blocked int32) {
 	v.state = v.start()
 	v.pc = 0
@@ -104,7 +108,7 @@ func (v *verifier) replay(trail []int32) (f *failure, blocked int32) {
 			v.pc = v.next
 			continue
 		}
-		if isBranch(ins) {
+		if isBranch(ins) || v.a.effects[v.pc].matters {
 			v.trail = append(v.trail, int32(v.pc))
 		}
 		if len(trail) == 0 {

@@ -22,7 +22,7 @@ type relevance struct {
 	regs  []uint16
 	slots []uint64
 
-	branches []bool     // by slot: the jump's direction matters
+	branches []bool     // by slot: the jump's direction matters, or the key of the lookup
 	queue    *queue     // of blocks
 	at       []liveness // what matters at the starts of blocks
 	returns  []bool     // by function: so does what it returns
@@ -53,8 +53,9 @@ func (a *analysis) relevant(p *Program) *relevance {
 	return s
 }
 
-// learn makes the direction of a conditional jump matter. It reports whether
-// it did not yet.
+// learn makes the direction of a conditional jump matter, or the key of a
+// lookup in an array, which cannot fail with a constant that is in range. It
+// reports whether it did not yet.
 func (s *relevance) learn(slot int32) bool {
 	if s.branches[slot] {
 		return false
@@ -161,7 +162,7 @@ func (s *relevance) beforeJump(slot int32, m *liveness) {
 	case isCall(ins):
 		m.regs &^= e.writes
 		m.stack = m.stack.not(e.sets)
-		s.beforeHelper(ins, e, m)
+		s.beforeHelper(slot, m)
 	case isBranch(ins):
 		// Each operand can tell something about the other.
 		if e.matters || s.branches[slot] || m.regs&e.reads != 0 {
@@ -189,8 +190,9 @@ func (s *relevance) beforeCall(slot int32, m *liveness) {
 	m.stack = m.stack.or(stack)
 }
 
-func (s *relevance) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
-	h := helperOf(ins)
+func (s *relevance) beforeHelper(slot int32, m *liveness) {
+	e := &s.effects[slot]
+	h := helperOf(s.p.Insns[slot])
 	if h == nil {
 		m.regs |= e.reads
 		m.stack = m.stack.or(e.uses)
@@ -202,7 +204,7 @@ func (s *relevance) beforeHelper(ins ebpf.Instruction, e *effect, m *liveness) {
 			m.regs |= bit(argRegister(i)) & e.reads // nothing if the function is absent
 		}
 	}
-	if e.matters || takesCallback(h) {
+	if s.branches[slot] || takesCallback(h) {
 		m.stack = m.stack.or(e.uses)
 	}
 }

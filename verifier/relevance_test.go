@@ -94,7 +94,15 @@ var relevanceTable = []struct {
 		r1 = map[fd:0]
 		call bpf_map_lookup_elem#1
 		r0 = 0
-		exit`, nil, "; -8; -8; r2 -8; r2 -8; r1 r2 -8; ; "},
+		exit`, []int{6}, "; -8; -8; r2 -8; r2 -8; r1 r2 -8; ; "},
+	{"the key of an array that does not matter", abi.SchedCLS, `
+		*(u32 *)(r10 -4) = 1
+		r2 = r10
+		r2 += -4
+		r1 = map[fd:0]
+		call bpf_map_lookup_elem#1
+		r0 = 0
+		exit`, nil, "; ; r2; r2; r1 r2; ; "},
 	{"the key of a hash", abi.SchedCLS, `
 		*(u64 *)(r10 -8) = 1
 		r2 = r10
