@@ -28,6 +28,7 @@ const (
 	mapTrie
 	mapCGroups
 	mapOneLocked
+	mapSockets
 )
 
 var testMaps = []abi.MapSpec{
@@ -48,6 +49,7 @@ var testMaps = []abi.MapSpec{
 	mapTrie:      {Name: "trie", Kind: abi.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 4, Flags: abi.MapNoPrealloc},
 	mapCGroups:   {Name: "cgroups", Kind: abi.CGroupArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
 	mapOneLocked: {Name: "onelocked", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 16, MaxEntries: 1, SpinLock: new(uint32(0))},
+	mapSockets:   {Name: "sockets", Kind: abi.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: 4},
 }
 
 // constants has a format at offset 0 and the number 8 at 8.

@@ -1,6 +1,9 @@
 package verifier_test
 
-import "github.com/bpflab/bpflab/verifier"
+import (
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/verifier"
+)
 
 // loop calls f n times with a pointer to the eight bytes at R10-8, which hold
 // 0 before.
@@ -37,6 +40,11 @@ var callbackCases = []callCase{
 	{name: "number of the round", text: loop("16") + done + "; f: r4 = map[fd:2][0]+0; r4 += r1; r5 = *(u8 *)(r4 +0); r0 = 0; exit", kernel: "it takes the number for any"},
 	{name: "number of the round beyond", code: verifier.MapBounds, text: loop("17") + done + "; f: r4 = map[fd:2][0]+0; r4 += r1; r5 = *(u8 *)(r4 +0); r0 = 0; exit"},
 	{name: "unknown number of rounds", text: "r6 = *(u32 *)(r1 +0); " + loop("r6") + done + count},
+	{name: "few rounds or many", code: verifier.MapBounds, text: "r6 = *(u32 *)(r1 +0); r7 = 3; if r6 == 0 goto +1; r7 = 20; " + loop("r7") + index + count},
+	{name: "many rounds or few", code: verifier.MapBounds, text: "r6 = *(u32 *)(r1 +0); r7 = 20; if r6 == 0 goto +1; r7 = 3; " + loop("r7") + index + count},
+	{name: "few rounds or fewer", text: "r6 = *(u32 *)(r1 +0); r7 = 3; if r6 == 0 goto +1; r7 = 15; " + loop("r7") + index + count},
+	{name: "two loops", code: verifier.MapBounds, text: loop("10") + "r1 = 10; r2 = subprog[f]; r3 = r10; r3 += -8; r4 = 0; call bpf_loop; " + index + count},
+	{name: "two loops within", text: loop("7") + "r1 = 8; r2 = subprog[f]; r3 = r10; r3 += -8; r4 = 0; call bpf_loop; " + index + count},
 	{name: "result 2", code: verifier.CallbackReturn, text: loop("10") + done + "; f: r0 = 2; exit"},
 	{name: "result of any number", code: verifier.CallbackReturn, text: loop("10") + done + "; f: r0 = r1; exit"},
 	{name: "no result", code: verifier.CallbackReturn, text: loop("10") + done + "; f: exit"},
@@ -99,6 +107,11 @@ var tailCallCases = []callCase{
 	{name: "stored by a function that makes a tail call", code: verifier.PointerRange,
 		text: "r6 = r1; r1 = *(u32 *)(r6 +0); *(u64 *)(r10 -8) = r1; r1 = r6; r2 = r10; r2 += -8; call f; " + index +
 			"; f: r6 = r1; r7 = r2; " + tail + "r1 = 1; *(u64 *)(r7 +0) = r1; r0 = 0; exit"},
+	{name: "tail call in a function with a record", code: verifier.Unreleased,
+		text: "call f; " + done + "; f: r6 = r1; " + reserve + orLeave + "r7 = r0; " + tail + "r1 = r7; r2 = 0; call bpf_ringbuf_discard; " + done},
+	{name: "tail call in a function, the caller has a record", text: "r6 = r1; " + reserve + orLeave + "r7 = r0; r1 = r6; call f; r1 = r7; r2 = 0; call bpf_ringbuf_discard; " + done +
+		"; f: r6 = r1; " + tail + done},
+	{name: "tail call in a function under a lock", code: verifier.LockedCall, text: "r7 = r1; " + lockedValue + lock + "r1 = r7; call f; " + unlock + done + "; f: r6 = r1; " + tail + done},
 	{name: "tail call of a flow of numbers", text: "r6 = r1; r7 = *(u32 *)(r1 +0); r1 = r6; r2 = map[fd:5]; r3 = r7; call bpf_tail_call; " + done},
 }
 
@@ -120,6 +133,8 @@ var mapCases = []callCase{
 	{name: "element of a hash", code: verifier.MaybeNull, text: "r1 = map[fd:0]; " + key("3") + "call bpf_map_lookup_elem; r0 = *(u64 *)(r0 +8); exit"},
 	{name: "device", text: find("11") + "r0 = *(u32 *)(r0 +0); exit"},
 	{name: "device written", code: verifier.MapReadOnly, text: find("11") + "r1 = 1; *(u32 *)(r0 +0) = r1; " + done},
+	{name: "AF_XDP socket", typ: abi.XDP, text: find("17") + "r0 = *(u32 *)(r0 +0); exit"},
+	{name: "AF_XDP socket written", code: verifier.MapReadOnly, typ: abi.XDP, text: find("17") + "r1 = 1; *(u32 *)(r0 +0) = r1; " + done},
 	{name: "inner map", text: find("9") + "r1 = r0; " + key("1") + "call bpf_map_lookup_elem; " + orLeave + "r0 = *(u64 *)(r0 +0); exit"},
 	{name: "inner map not compared", code: verifier.MaybeNull, text: "r1 = map[fd:9]; " + key("1") + "call bpf_map_lookup_elem; r1 = r0; r2 = r10; r2 += -8; call bpf_map_lookup_elem; " + done},
 	{name: "beyond the value of an inner map", code: verifier.MapBounds, text: find("9") + "r1 = r0; " + key("1") + "call bpf_map_lookup_elem; " + orLeave + "r0 = *(u64 *)(r0 +8); exit"},

@@ -218,5 +218,5 @@ func (s *MapSpec) ProgramsRead() bool { return s.Flags&MapWriteOnlyProg == 0 }
 
 // ProgramsWrite: see [MapSpec.ProgramsRead].
 func (s *MapSpec) ProgramsWrite() bool {
-	return s.Flags&MapReadOnlyProg == 0 && s.Kind != DevMap && s.Kind != DevMapHash
+	return s.Flags&MapReadOnlyProg == 0 && s.Kind != DevMap && s.Kind != DevMapHash && s.Kind != XSKMap
 }
