@@ -13,7 +13,6 @@ import (
 type call struct {
 	proto *abi.Helper
 	fn    helper
-	needs abi.MapCalls // what a map among the arguments must be good for
 }
 
 // A helper implements a helper function. The arguments are R1 to R5 and agree
@@ -69,7 +68,7 @@ func (m *Machine) newCall(id int32, t abi.ProgType) (call, error) {
 	if name == "" {
 		return call{}, fmt.Errorf("there is no helper function %d", id)
 	}
-	c := call{abi.HelperByID(id), helpers[id], mapCalls[id]}
+	c := call{abi.HelperByID(id), helpers[id]}
 	if c.proto == nil || c.fn == nil {
 		return call{}, fmt.Errorf("helper %s (%d) is not supported", name, id)
 	}
@@ -152,7 +151,7 @@ func (m *Machine) argumentFits(c *call, i int) bool {
 		return m.reachPlain(v, m.reg[2+i], write)
 	case abi.ArgMap:
 		m.argMap = m.mapAt(v)
-		return m.argMap != nil && m.argMap.Spec().Kind.Info().Calls&c.needs == c.needs
+		return m.argMap != nil && m.argMap.Spec().Kind.Info().Calls&c.proto.Calls == c.proto.Calls
 	case abi.ArgReadWriteWord:
 		m.mayDirty(v)
 		return m.reachPlain(v, 4, write)

@@ -1,6 +1,9 @@
 package vm
 
-import "github.com/bpflab/bpflab/vm/maps"
+import (
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/maps"
+)
 
 // Helpers that take a function of the program call it back: not by running a
 // second interpreter, but by entering it like a local function, with a note in
@@ -47,9 +50,6 @@ func (m *Machine) functionAt(addr uint64) (index int, ok bool) {
 	return int(d / 8), m.targets[int(d/8)]
 }
 
-// maxLoopCalls is BPF_MAX_LOOPS, how often bpf_loop calls at most.
-const maxLoopCalls = 8 << 20
-
 // loop is bpf_loop: it calls a function with 0, 1, … and the context. Where the
 // flags are a constant 0, as in nearly all programs, the kernel's verifier writes
 // a loop in place of the call (inline_bpf_loop), and that is what is mirrored:
@@ -60,7 +60,7 @@ func loop(m *Machine, a *[5]uint64) uint64 {
 	switch {
 	case flags != 0:
 		return eINVAL.negative()
-	case n > maxLoopCalls:
+	case n > abi.MaxLoops:
 		return uint64(uint32(e2BIG.negative()))
 	}
 	return m.callBack(iteration{kind: againLoop, n: n, ctx: ctx}, fn)

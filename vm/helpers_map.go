@@ -7,25 +7,6 @@ import (
 	"github.com/bpflab/bpflab/vm/maps"
 )
 
-// mapCalls says what a map must be good for to be the map of a helper.
-var mapCalls = map[int32]abi.MapCalls{
-	abi.MapLookupElem:       abi.CallLookup,
-	abi.MapUpdateElem:       abi.CallChange,
-	abi.MapDeleteElem:       abi.CallChange,
-	abi.MapLookupPercpuElem: abi.CallPerCPU,
-	abi.ForEachMapElem:      abi.CallForEach,
-	abi.TailCall:            abi.CallTail,
-	abi.MapPushElem:         abi.CallPush,
-	abi.MapPopElem:          abi.CallPop,
-	abi.MapPeekElem:         abi.CallPeek,
-	abi.RingbufReserve:      abi.CallRing,
-	abi.RingbufOutput:       abi.CallRing,
-	abi.RingbufQuery:        abi.CallRing,
-	abi.PerfEventOutput:     abi.CallOutput,
-	abi.RedirectMap:         abi.CallRedirect,
-	abi.SKBUnderCGroup:      abi.CallCGroup,
-}
-
 // cpu is the processor of the run.
 func (m *Machine) cpu() int { return m.processor }
 
