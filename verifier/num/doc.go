@@ -77,7 +77,7 @@
 // # Proofs
 //
 // Everything is written once, generic over the word. Tests run the same code
-// on words of four or six bits, where all operands can be tried and each result
+// on words of three to six bits, where all operands can be tried and each result
 // be held against the set of real ones. They prove that it is sound, and count
 // how many results are the best possible: a change of precision does not go
 // unseen. At 64 and 32 bits the code is tried on samples.

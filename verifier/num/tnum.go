@@ -103,8 +103,8 @@ func (t Tnum[U]) mul(u Tnum[U]) Tnum[U] {
 		} else {
 			sum = sum.join(with)
 		}
-		if sum.Mask|(bit-1) == ones[U]() {
-			break // the bits from i on are unknown, and remain it
+		if sum.Mask|bit|(bit-1) == ones[U]() {
+			break // up to bit i the sum is complete, and above it stays unknown
 		}
 		t.Value &^= bit
 		t.Mask &^= bit

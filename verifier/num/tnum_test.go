@@ -2,18 +2,15 @@ package num
 
 import "testing"
 
-// TestTnums tries all pairs at six bits, and at eight with -wide: every result
-// has all numbers, and how many results are the best is counted.
+// TestTnums tries all pairs at six bits: every result has all numbers, and how
+// many results are the best is counted.
 func TestTnums(t *testing.T) {
 	model(t, 6, 3)
-	proveTnums(t, "tnums.txt")
-	if *wideProofs {
-		modelWidth[2] = 8
-		proveTnums(t, "tnums8.txt")
-	}
+	p := proveTnums(t)
+	p.compare(t, "tnums.txt")
 }
 
-func proveTnums(t *testing.T, name string) {
+func proveTnums(t *testing.T) *precision {
 	all := tnums[big]()
 	lists := make([][]big, len(all))
 	for i, x := range all {
@@ -53,7 +50,7 @@ func proveTnums(t *testing.T, name string) {
 		}
 		p.add(s, "%v", c.op)
 	}
-	p.compare(t, name)
+	return &p
 }
 
 // The code under TestTnums takes what numbers give from compute; here it is
