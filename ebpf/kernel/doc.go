@@ -6,6 +6,8 @@
 // [Load] puts a program into the kernel; if the kernel's verifier refuses it,
 // the error is a [*VerifierError] with the verifier's log. [Program.TestRun]
 // runs it on one packet, [NewEngine] wraps it as an engine for whole captures.
+// A [Collection] loads programs that share maps, those of an object: it makes
+// the maps, fills and freezes them, and tells the kernel the types of functions.
 // [Available] says in one sentence why none of this works here; [Probe] says
 // it in detail, with what to do about it.
 //

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrNotSupported says that this system has no eBPF, or not the part that was
@@ -30,7 +33,7 @@ func (e *VerifierError) Error() string {
 // instruction before it where the line does not name one.
 func (e *VerifierError) reason() string {
 	last := len(e.Log) - 1
-	for last >= 0 && (strings.HasPrefix(e.Log[last], "processed ") || e.Log[last] == "") {
+	for last >= 0 && (statistics.MatchString(e.Log[last]) || e.Log[last] == "") {
 		last--
 	}
 	if last < 0 {
@@ -42,6 +45,59 @@ func (e *VerifierError) reason() string {
 		}
 	}
 	return strings.TrimSpace(e.Log[last])
+}
+
+// Message returns what the verifier says in the end, behind the instruction it
+// was at: the lines of the log that show neither instructions nor states nor
+// statistics.
+func (e *VerifierError) Message() []string {
+	var message []string
+	for _, line := range e.Log {
+		switch line = strings.TrimSpace(line); {
+		case isInstruction(line):
+			message = message[:0]
+		case line != "" && !statistics.MatchString(line):
+			message = append(message, line)
+		}
+	}
+	return message
+}
+
+// Stats returns the statistics in the log, 0 for what is not there.
+func (e *VerifierError) Stats() Stats {
+	if e == nil {
+		return Stats{}
+	}
+	return readStats(e.Log)
+}
+
+// Stats are what the kernel's verifier says of its work.
+type Stats struct {
+	Steps  int           `json:"steps"`   // instructions looked at, on all paths
+	States int           `json:"states"`  // kept in total
+	Peak   int           `json:"peak"`    // and at most at a time
+	Time   time.Duration `json:"time_ns"` // to the microsecond
+}
+
+var (
+	statistics = regexp.MustCompile(`^(processed|verification time|stack depth) `)
+	processed  = regexp.MustCompile(`^processed (\d+) insns .* total_states (\d+) peak_states (\d+)`)
+	took       = regexp.MustCompile(`^verification time (\d+) usec`)
+)
+
+func readStats(log []string) (s Stats) {
+	for _, line := range log {
+		if m := processed.FindStringSubmatch(line); m != nil {
+			s.Steps, _ = strconv.Atoi(m[1])
+			s.States, _ = strconv.Atoi(m[2])
+			s.Peak, _ = strconv.Atoi(m[3])
+		}
+		if m := took.FindStringSubmatch(line); m != nil {
+			micros, _ := strconv.Atoi(m[1])
+			s.Time = time.Duration(micros) * time.Microsecond
+		}
+	}
+	return s
 }
 
 // isInstruction reports whether a line of the log shows an instruction, as in

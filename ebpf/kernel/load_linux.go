@@ -52,19 +52,29 @@ func load(name string, t abi.ProgType, prog []ebpf.Instruction, level cilium.Log
 	if err := ebpf.Validate(prog); err != nil {
 		return nil, nil, err
 	}
-	unlimitMemory()
-	raw := bytes.NewReader(ebpf.Append(nil, prog, binary.NativeEndian))
-	instructions, err := asm.AppendInstructions(nil, raw, nativeEndian, "linux")
+	code, err := instructions(name, prog)
 	if err != nil {
-		return nil, nil, fmt.Errorf("preparing program %q: %w", name, err)
+		return nil, nil, err
 	}
-	p, err := cilium.NewProgramWithOptions(&cilium.ProgramSpec{
-		Name:         objectName(name),
-		Type:         cilium.ProgramType(t),
-		AttachType:   attachType(t),
-		Instructions: instructions,
-		License:      license,
-	}, cilium.ProgramOptions{LogLevel: level})
+	return newProgram(name, &cilium.ProgramSpec{
+		Type: cilium.ProgramType(t), AttachType: attachType(t), License: license, Instructions: code,
+	}, level)
+}
+
+// instructions makes the library's form of a program.
+func instructions(name string, prog []ebpf.Instruction) (asm.Instructions, error) {
+	raw := bytes.NewReader(ebpf.Append(nil, prog, binary.NativeEndian))
+	code, err := asm.AppendInstructions(nil, raw, nativeEndian, "linux")
+	if err != nil {
+		return nil, fmt.Errorf("preparing program %q: %w", name, err)
+	}
+	return code, nil
+}
+
+func newProgram(name string, spec *cilium.ProgramSpec, level cilium.LogLevel) (*Program, []string, error) {
+	unlimitMemory()
+	spec.Name = objectName(name)
+	p, err := cilium.NewProgramWithOptions(spec, cilium.ProgramOptions{LogLevel: level})
 	if err != nil {
 		return nil, nil, loadError(name, err)
 	}

@@ -5,6 +5,7 @@ package kernel
 import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/vm/engine"
 )
 
@@ -31,6 +32,26 @@ func (p *Program) Info() (Info, error) { return Info{}, ErrNotSupported }
 func (p *Program) TestRun(in []byte) (ret uint32, out []byte, err error) {
 	return 0, nil, ErrNotSupported
 }
+
+// A Collection is maps and programs in the kernel; there is none on this
+// system.
+type Collection struct{}
+
+// NewCollection returns ErrNotSupported.
+func NewCollection(maps []abi.MapSpec, types []byte) (*Collection, error) {
+	return nil, ErrNotSupported
+}
+
+// Load returns ErrNotSupported.
+func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
+	return nil, Stats{}, ErrNotSupported
+}
+
+// FillProgramArrays returns ErrNotSupported.
+func (c *Collection) FillProgramArrays() error { return ErrNotSupported }
+
+// Close returns ErrNotSupported.
+func (c *Collection) Close() error { return ErrNotSupported }
 
 // Available returns ErrNotSupported.
 func Available() error { return ErrNotSupported }
