@@ -133,8 +133,11 @@ func (v *verifier) simplifyCaller(f *frame, call int) {
 	if v.relevant != nil {
 		keepRegs, keepSlots = v.relevant.regs[after], v.relevant.slots[after]
 	}
-	if during := v.a.duringCall(call); during != slots {
-		slots, keepSlots = during, keepSlots|during
+	slots = v.a.duringCall(call)
+	if v.relevant == nil {
+		keepSlots = slots
+	} else {
+		keepSlots |= v.a.reachedByCall(call)
 	}
 	v.simplifyFrame(f, regs, slots, keepRegs, keepSlots)
 }

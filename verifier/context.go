@@ -15,6 +15,9 @@ func (v *verifier) loadContext(r ebpf.Register, off int64, size int, signed bool
 		return reg{}, f
 	}
 	field, ok := v.ctx.Access(v.p.Type, int(off), size, false)
+	if field != nil && field.Name == "egress_ifindex" && v.p.DevMap && int(off) == field.Offset {
+		ok = size == field.Size
+	}
 	if !ok {
 		return reg{}, v.fail(ContextField, int(r), "%s", v.noField(field, off, size, "load"))
 	}

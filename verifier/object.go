@@ -6,8 +6,12 @@ import (
 	"github.com/bpflab/bpflab/ebpf/object"
 )
 
-// attachEgress is BPF_CGROUP_INET_EGRESS.
-const attachEgress = 1
+// Attach types that make a difference: BPF_CGROUP_INET_EGRESS and
+// BPF_XDP_DEVMAP.
+const (
+	attachEgress = 1
+	attachDevMap = 35
+)
 
 // ProgramsOf makes programs to verify of the linked programs of an object,
 // with their lines of source.
@@ -17,6 +21,7 @@ func ProgramsOf(l *object.Linked) []*Program {
 		out = append(out, &Program{
 			Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: l.Maps, Absent: p.Absent,
 			NotGPL: !slices.Contains(compatible, p.License), Egress: p.AttachType == attachEgress,
+			DevMap: p.AttachType == attachDevMap,
 			Source: func(slot int) Source {
 				line := p.LineAt(slot)
 				if line == nil {

@@ -38,6 +38,10 @@ type Program struct {
 	// ([abi.ProgType.HasByteContext]).
 	ContextSize int
 
+	// DevMap says that an XDP program is for packets redirected through a
+	// device map, which have an egress_ifindex.
+	DevMap bool
+
 	// Source tells where an instruction comes from, for reports. It may be nil.
 	Source func(slot int) Source
 }

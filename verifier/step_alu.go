@@ -189,7 +189,7 @@ func (v *verifier) pointerArithmetic(ins ebpf.Instruction, dst *reg, src reg) *f
 	if !dst.isPointer() {
 		regno = ins.Src
 	}
-	if op == ebpf.Sub && dst.isPointer() && (both || ins.Op.Class() == ebpf.ClassALU) {
+	if op == ebpf.Sub && (both || ins.Op.Class() == ebpf.ClassALU) {
 		if f := v.leak(regno); f != nil {
 			return f
 		}
@@ -216,7 +216,8 @@ func (v *verifier) pointerArithmetic(ins ebpf.Instruction, dst *reg, src reg) *f
 	return v.movePointer(ins, dst, ptr, by.num)
 }
 
-// difference makes dst the difference of two pointers. That of the packet's
+// difference makes dst the difference of two pointers, or what is left of one
+// in 32 bits: a number. That of the packet's
 // end and a place in the packet is a length to check instead of the pointers.
 func (v *verifier) difference(ins ebpf.Instruction, dst, src *reg) {
 	result := anyNumber()
