@@ -73,6 +73,8 @@ var callbackCases = []callCase{
 	{name: "given back in the callback", code: verifier.ArgumentKind,
 		text: reserve + orLeave + "r6 = r0; *(u64 *)(r10 -8) = r0; r1 = 1; r2 = subprog[f]; r3 = r10; r3 += -8; r4 = 0; call bpf_loop; r1 = r6; r2 = 0; call bpf_ringbuf_discard; " + done +
 			"; f: r1 = *(u64 *)(r2 +0); r2 = 0; call bpf_ringbuf_discard; r0 = 0; exit"},
+	{name: "the end of a round by a legacy load", code: verifier.MapBounds, text: "*(u64 *)(r10 -16) = r1; r1 = 0; *(u64 *)(r10 -8) = r1; r1 = 10; r2 = subprog[f]; r3 = r10; r3 += -16; r4 = 0; call bpf_loop; " + done +
+		"; f: r6 = *(u64 *)(r2 +0); r7 = r2; r3 = *(u64 *)(r2 +8); r4 = map[fd:2][0]+0; r4 += r3; r5 = *(u8 *)(r4 +0); r3 = 99; *(u64 *)(r2 +8) = r3; r0 = *(u8 *)skb[0]; r3 = 0; *(u64 *)(r7 +8) = r3; r0 = 0; exit"},
 	{name: "tail call in a callback", code: verifier.CallbackContext,
 		text: "r6 = r1; *(u64 *)(r10 -8) = r6; r1 = 1; r2 = subprog[f]; r3 = r10; r3 += -8; r4 = 0; call bpf_loop; " + done + "; f: r1 = *(u64 *)(r2 +0); r2 = map[fd:5]; r3 = 0; call bpf_tail_call; r0 = 0; exit"},
 

@@ -36,7 +36,6 @@ func (v *verifier) legacyLoad(ins ebpf.Instruction) *failure {
 // legacyMiss follows the way of a load that finds no bytes: the function
 // returns 0. That of the program ends in the same way as the program does.
 func (v *verifier) legacyMiss() *failure {
-	zero := known(0)
 	lo, hi, limited := v.returns()
 	if len(v.state.frames) == 1 {
 		if limited && (lo > 0 || hi < 0) {
@@ -44,11 +43,11 @@ func (v *verifier) legacyMiss() *failure {
 		}
 		return nil
 	}
-	s := v.clone(v.state)
-	s.top().regs[0] = zero
-	f := s.top()
-	s.frames = s.frames[:len(s.frames)-1]
-	s.top().regs[0] = zero
-	v.fork(s, int(f.call)+1)
-	return nil
+	here, next := v.state, v.next
+	v.state = v.clone(here)
+	*v.reg(ebpf.R0) = known(0)
+	f := v.exit()
+	v.fork(v.state, v.next)
+	v.state, v.next = here, next
+	return f
 }
