@@ -14,7 +14,8 @@ import (
 // the packet and returning a mixture of the registers.
 type generator struct {
 	*rand.Rand
-	prog []ebpf.Instruction
+	prog   []ebpf.Instruction
+	wanted []genCall // see uncertain
 }
 
 // Stack of a generated program, as offsets from R10.
