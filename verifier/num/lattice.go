@@ -71,9 +71,11 @@ func NewThresholds(constants ...uint64) *Thresholds {
 
 func newThresholds[W, H Word](constants []W) *thresholds[W, H] {
 	half := W(ones[H]())
-	all := []W{0, signBit[W](), half + 1, half, half >> 1, -(half>>1 + 1)}
-	t := &thresholds[W, H]{}
-	for _, c := range append(all, constants...) {
+	t := &thresholds[W, H]{low: []H{0, ones[H](), signBit[H](), signBit[H]() - 1}}
+	for _, last := range [...]W{ones[W](), signBit[W]() - 1, half, half >> 1, -(half>>1 + 2)} {
+		t.wide = append(t.wide, last&ones[W](), (last+1)&ones[W]())
+	}
+	for _, c := range constants {
 		for _, near := range [...]W{c - 1, c, c + 1} {
 			t.wide = append(t.wide, near&ones[W]())
 			t.low = append(t.low, lower[W, H](near))
