@@ -137,7 +137,7 @@ func (v *verifier) simplifyCaller(f *frame, call int) {
 	if v.relevant == nil {
 		keepSlots = slots
 	} else {
-		keepSlots |= v.a.reachedByCall(call)
+		keepSlots |= v.relevant.reachedByCall(call)
 	}
 	v.simplifyFrame(f, regs, slots, keepRegs, keepSlots)
 }

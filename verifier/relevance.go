@@ -26,6 +26,7 @@ type relevance struct {
 	queue    *queue     // of blocks
 	at       []liveness // what matters at the starts of blocks
 	returns  []bool     // by function: so does what it returns
+	outer    []bool     // by function: so does what it, or what it calls, reads of its callers' stacks
 }
 
 // relevant finds out which values matter if the directions of those
@@ -41,6 +42,7 @@ func (a *analysis) relevant(p *Program) *relevance {
 		queue:    a.newQueue(false),
 		at:       make([]liveness, len(a.blocks)),
 		returns:  make([]bool, len(a.funcs)),
+		outer:    make([]bool, len(a.funcs)),
 	}
 	for i, f := range a.funcs {
 		s.returns[i] = f.callback // bpf_loop and its kin want 0 or 1
@@ -109,7 +111,9 @@ func (s *relevance) before(slot int32, m *liveness) {
 			m.regs |= bit(ebpf.R6) // the offset is checked when the program runs
 		}
 	case ebpf.ClassLDX:
-		m.load(ins, e)
+		if m.load(ins, e) && (e.addr.kind == holdsOuter || e.addr.kind == holdsFrame) {
+			s.outerMatters(s.fn[slot])
+		}
 	case ebpf.ClassST:
 		m.stack = m.stack.not(e.sets)
 		m.regs |= bit(ins.Dst)
@@ -121,11 +125,28 @@ func (s *relevance) before(slot int32, m *liveness) {
 }
 
 // load is for loads into a register.
-func (m *liveness) load(ins ebpf.Instruction, e *effect) {
-	wanted := m.regs&e.writes != 0
+func (m *liveness) load(ins ebpf.Instruction, e *effect) (wanted bool) {
+	wanted = m.regs&e.writes != 0
 	m.regs = m.regs&^e.writes | e.reads
 	if wanted {
 		m.stack = m.stack.or(e.uses)
+	}
+	return wanted
+}
+
+// outerMatters notes that a function reads something that matters from the
+// stack of a caller, of whichever: from then on all that a call lets it reach
+// does.
+func (s *relevance) outerMatters(fn int32) {
+	if s.outer[fn] {
+		return
+	}
+	s.outer[fn] = true
+	for _, c := range s.calls {
+		if c.fn == fn {
+			s.queue.add(s.block[c.slot])
+			s.outerMatters(s.fn[c.slot])
+		}
 	}
 }
 
@@ -187,7 +208,18 @@ func (s *relevance) beforeCall(slot int32, m *liveness) {
 	reads, stack := s.calleeReads(slot)
 	start := s.graph.block[s.funcs[callee].start]
 	m.regs = m.regs&^callerRegs | s.at[start].regs&reads
-	m.stack = m.stack.or(stack)
+	if s.outer[callee] {
+		m.stack = m.stack.or(stack)
+	}
+}
+
+// reachedByCall returns the slots of a frame that matter because what is
+// called from it reads them.
+func (s *relevance) reachedByCall(slot int) uint64 {
+	if isLocalCall(s.p.Insns[slot]) && !s.outer[s.siteAt(int32(slot)).fn] {
+		return 0
+	}
+	return s.analysis.reachedByCall(slot)
 }
 
 func (s *relevance) beforeHelper(slot int32, m *liveness) {
@@ -206,6 +238,7 @@ func (s *relevance) beforeHelper(slot int32, m *liveness) {
 	}
 	if s.branches[slot] || takesCallback(h) {
 		m.stack = m.stack.or(e.uses)
+		s.outerMatters(s.fn[slot])
 	}
 }
 

@@ -145,7 +145,17 @@ var relevanceTable = []struct {
 		out: exit
 		f: *(u64 *)(r1 +0) = r2
 		r0 = 0
-		exit`, []int{5}, "all; r1 all; r1 all; r1 r2 all; -8; r0; ; r1 r2; ; "},
+		exit`, []int{5}, "-8; r1 -8; r1 -8; r1 r2 -8; -8; r0; ; r1 r2; ; "},
+	{"what a function decides by", abi.SchedCLS, `
+		*(u64 *)(r10 -8) = r2
+		r1 = r10
+		r1 += -8
+		call f
+		r0 = 0
+		exit
+		f: r0 = *(u64 *)(r1 +0)
+		if r0 == 3 goto out
+		out: exit`, []int{7}, "r2 -16; all; r1 all; r1 all; ; ; r1; r0; "},
 	{"what a callback returns", abi.SchedCLS, `
 		r1 = 3
 		r2 = subprog[f]
