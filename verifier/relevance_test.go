@@ -147,7 +147,6 @@ var relevanceTable = []struct {
 		r0 = 0
 		exit`, []int{5}, "-8; r1 -8; r1 -8; r1 r2 -8; -8; r0; ; r1 r2; ; "},
 	{"what a function decides by", abi.SchedCLS, `
-		*(u64 *)(r10 -8) = r2
 		r1 = r10
 		r1 += -8
 		call f
@@ -155,7 +154,7 @@ var relevanceTable = []struct {
 		exit
 		f: r0 = *(u64 *)(r1 +0)
 		if r0 == 3 goto out
-		out: exit`, []int{7}, "r2 -16; all; r1 all; r1 all; ; ; r1; r0; "},
+		out: exit`, []int{6}, "all; r1 all; r1 all; ; ; r1; r0; "},
 	{"what a callback returns", abi.SchedCLS, `
 		r1 = 3
 		r2 = subprog[f]
