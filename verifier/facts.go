@@ -41,6 +41,8 @@ type Value struct {
 	Size     int        // of a record: its bytes
 	Frame    int        // of a pointer to the stack: 0 for the program's, 1 for that of what it called …
 	Room     int        // of a pointer into the packet or its metadata: the bytes from there on that are known to be there
+
+	mapName string // for the text
 }
 
 // A StackValue is what is known of a part of the stack.
@@ -64,6 +66,7 @@ func (p *Proof) Facts(slot int) *Facts {
 	for i := range known.stack {
 		f.Stack = appendSlot(f.Stack, &known.stack[i], -8*(i+1))
 	}
+	f.nameMaps(&p.program)
 	return f
 }
 

@@ -18,8 +18,12 @@ const (
 func ProgramsOf(l *object.Linked) []*Program {
 	var out []*Program
 	for _, p := range l.Programs {
+		functions := map[int]string{}
+		for _, f := range p.Functions {
+			functions[f.Start] = f.Name
+		}
 		out = append(out, &Program{
-			Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: l.Maps, Absent: p.Absent,
+			Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: l.Maps, Absent: p.Absent, Functions: functions,
 			NotGPL: !slices.Contains(compatible, p.License), Egress: p.AttachType == attachEgress,
 			DevMap: p.AttachType == attachDevMap,
 			Source: func(slot int) Source {

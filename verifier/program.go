@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -42,6 +43,10 @@ type Program struct {
 	// device map, which have an egress_ifindex.
 	DevMap bool
 
+	// Functions are the names of the program's functions by first slot, as far
+	// as they are known, for reports.
+	Functions map[int]string
+
 	// Source tells where an instruction comes from, for reports. It may be nil.
 	Source func(slot int) Source
 }
@@ -65,6 +70,7 @@ func (p *Program) clone() Program {
 	for i := range c.Helpers {
 		c.Helpers[i].Args = slices.Clone(c.Helpers[i].Args)
 	}
+	c.Functions = maps.Clone(p.Functions)
 	c.Absent = make(map[int]string, len(p.Absent))
 	for slot, why := range p.Absent {
 		c.Absent[slot] = why

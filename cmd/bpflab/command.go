@@ -30,6 +30,7 @@ var commands = []command{
 	disasmCommand,
 	matchCommand,
 	runCommand,
+	verifyCommand,
 	doctorCommand,
 }
 

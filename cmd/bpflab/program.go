@@ -11,6 +11,7 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/vm/capture"
 )
@@ -36,8 +37,14 @@ func (a *app) readProgram(name string) (program, error) {
 	if err != nil {
 		return program{}, err
 	}
+	return a.programIn(name, data, 0)
+}
+
+// programIn is readProgram for what has been read from the file. Programs of
+// an object whose section does not tell a type get the given one.
+func (a *app) programIn(name string, data []byte, otherwise abi.ProgType) (program, error) {
 	if isELF(data) {
-		obj, err := a.readObject(name, data, 0)
+		obj, err := a.readObject(name, data, otherwise)
 		return program{object: obj}, err
 	}
 	if a.btf != "" {

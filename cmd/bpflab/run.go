@@ -51,11 +51,8 @@ as bpftool map dump -j does; --map reads the same elements.`,
 
 type runRun struct {
 	*app
+	objectFlags
 	input    string
-	program  string
-	progType string
-	vars     []string
-	sizes    []string
 	tails    []string
 	context  []string
 	maps     []string
@@ -83,9 +80,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
 	a.declareBTF(flags)
-	flags.StringVar(&r.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+", or the kernel's name of another, such as lwt_xmit (default xdp, with --mem raw_tracepoint)")
-	flags.StringArrayVar(&r.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
-	flags.StringArrayVar(&r.sizes, "map-size", nil, "set the max_entries of a map, which some objects leave to their loader: `NAME=N`; can be given several times")
+	r.objectFlags.declare(flags, "xdp, with --mem raw_tracepoint")
 	flags.StringArrayVar(&r.tails, "tail", nil, "put a program of the object into a program array: `MAP[INDEX]=PROGRAM`; can be given several times")
 	flags.StringArrayVar(&r.maps, "map", nil, "put elements into a map first: `NAME=FILE`, in bpftool's JSON; can be given several times")
 	flags.StringSliceVar(&r.context, "ctx", nil, "what all packets have in fields of the context, by its names in C: `FIELD=N`; several have commas between them")

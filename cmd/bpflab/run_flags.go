@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
@@ -41,9 +43,38 @@ func contextInputs(t abi.ProgType, assignments []string) (inputs []contextInput,
 	return inputs, nil
 }
 
-// changeObject does to an object what --var, --map-size and --tail say.
-func (r *runRun) changeObject(obj *object.Object) error {
-	for _, assignment := range r.vars {
+// objectFlags are about a program that is not a filter: which one it is, and
+// what its object leaves open.
+type objectFlags struct {
+	program  string
+	progType string
+	vars     []string
+	sizes    []string
+}
+
+// declare adds the flags that are the same for all commands; what otherwise
+// says is the type that a program has without --type.
+func (o *objectFlags) declare(flags *pflag.FlagSet, otherwise string) {
+	flags.StringVar(&o.progType, "type", "", "`TYPE` of a program whose section of an ELF object does not tell, or that is no object: "+hookNames()+", or the kernel's name of another, such as lwt_xmit (default "+otherwise+")")
+	flags.StringArrayVar(&o.vars, "var", nil, "set a global variable of the object: `NAME=VALUE`; can be given several times")
+	flags.StringArrayVar(&o.sizes, "map-size", nil, "set the max_entries of a map, which some objects leave to their loader: `NAME=N`; can be given several times")
+}
+
+// givenType is the type that --type tells, 0 if it is not given.
+func (o *objectFlags) givenType() (abi.ProgType, error) {
+	if o.progType == "" {
+		return 0, nil
+	}
+	t, err := abi.ParseProgType(o.progType)
+	if err != nil {
+		return 0, usagef("--type: %w", err)
+	}
+	return t, nil
+}
+
+// changeObject does to an object what --var and --map-size say.
+func (o *objectFlags) changeObject(obj *object.Object) error {
+	for _, assignment := range o.vars {
 		variable, value, ok := strings.Cut(assignment, "=")
 		if !ok {
 			return usagef("--var wants NAME=VALUE, not %q", assignment)
@@ -52,13 +83,8 @@ func (r *runRun) changeObject(obj *object.Object) error {
 			return usage(err)
 		}
 	}
-	for _, assignment := range r.sizes {
+	for _, assignment := range o.sizes {
 		if err := setMapSize(obj, assignment); err != nil {
-			return err
-		}
-	}
-	for _, assignment := range r.tails {
-		if err := setTailCall(obj, assignment); err != nil {
 			return err
 		}
 	}

@@ -77,22 +77,10 @@ func (r *runRun) plainType() (abi.ProgType, error) {
 	return r.givenType()
 }
 
-// givenType is the type that --type tells.
-func (r *runRun) givenType() (abi.ProgType, error) {
-	t, err := abi.ParseProgType(r.progType)
-	if err != nil {
-		return 0, usagef("--type: %w", err)
-	}
-	return t, nil
-}
-
 func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
-	otherwise := abi.ProgType(0)
-	if r.progType != "" {
-		var err error
-		if otherwise, err = r.givenType(); err != nil {
-			return nil, err
-		}
+	otherwise, err := r.givenType()
+	if err != nil {
+		return nil, err
 	}
 	obj, err := r.readObject(name, data, otherwise)
 	if err != nil {
@@ -100,6 +88,11 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 	}
 	if err := r.changeObject(obj); err != nil {
 		return nil, err
+	}
+	for _, assignment := range r.tails {
+		if err := setTailCall(obj, assignment); err != nil {
+			return nil, err
+		}
 	}
 	p, err := chooseProgram(obj, r.program)
 	if err != nil {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bpflab/bpflab/verifier"
+)
+
+var verifyCommand = command{
+	name:  "verify",
+	args:  "PROG",
+	short: "prove that an eBPF program is safe, or say why not",
+	long: `
+Follows all paths through a program and proves that every run of it ends and
+touches only what it may, or reports the first path on which that fails: the
+rule that is broken, the place in the source, the arithmetic, how it came about
+and what to do. PROG is an ELF object as clang builds it, all of its programs or
+the one of --prog; assembly text, raw bytes or hexadecimal; or a classic program
+in any form, which is translated for the --hook first. With --filter the
+arguments are a filter, which is compiled and translated, and the report names
+the part of it.
+
+--state prints a proved program with what is known before each instruction:
+beside it stand the registers and parts of the stack that are new and will be
+read, and the register that holds an address. For a program that is rejected
+the report shows the path instead.
+
+--kernel loads the program into the kernel as well, with its maps but without
+attaching it to anything, and prints the kernel's verdict below ours.
+
+With --json, one object a program: {"program", "type", "instructions",
+"accepted", "stats": {"steps", "states", "peak", "searches"}, "time_ns"}, for a
+rejected one with "report": {"code", "message", "slot", …}, with --state
+"listing", an array, and with --kernel "kernel": {"accepted", "message",
+"stats"}.`,
+	bind: bindVerify,
+}
+
+type verifyRun struct {
+	*app
+	objectFlags
+	targetFlags
+	filter bool
+	steps  int
+	strict bool
+	state  bool
+	kernel bool
+	json   bool
+}
+
+func bindVerify(a *app, flags *pflag.FlagSet) func([]string) error {
+	v := &verifyRun{app: a}
+	flags.StringVar(&v.program, "prog", "", "the program of the object to verify, by `NAME` (default all)")
+	a.declareBTF(flags)
+	v.objectFlags.declare(flags, "xdp")
+	flags.BoolVar(&v.filter, "filter", false, "the arguments are a filter, not a program")
+	v.targetFlags.declare(flags, "")
+	flags.IntVar(&v.steps, "steps", verifier.DefaultSteps, "give up after looking at `N` instructions, over all paths")
+	flags.BoolVar(&v.strict, "strict", false, "refuse what the kernel allows privileged users only: reading stack that was never written, letting the value of a pointer out")
+	flags.BoolVar(&v.state, "state", false, "print the program with what is known before each instruction")
+	flags.BoolVar(&v.kernel, "kernel", false, "ask the kernel, too")
+	flags.BoolVar(&v.json, "json", false, "print one JSON object a program")
+	return v.run
+}
+
+func (v *verifyRun) run(args []string) error {
+	if v.steps < 1 {
+		return usagef("--steps is at least 1")
+	}
+	subjects, err := v.subjects(args)
+	if subjects == nil {
+		return err
+	}
+	errs := []error{err}
+	for _, s := range subjects {
+		errs = append(errs, v.verify(s))
+	}
+	return errors.Join(errs...)
+}
+
+// A verdict is what there is to say of a program, and its JSON.
+type verdict struct {
+	Program      string                `json:"program"`
+	Type         string                `json:"type"`
+	Instructions int                   `json:"instructions"`
+	Accepted     bool                  `json:"accepted"`
+	Stats        verifier.Stats        `json:"stats"`
+	Time         time.Duration         `json:"time_ns"`
+	Report       *verifier.Report      `json:"report,omitempty"`
+	Listing      []verifier.ListedInsn `json:"listing,omitempty"`
+	Kernel       *kernelVerdict        `json:"kernel,omitempty"`
+
+	proof *verifier.Proof
+}
+
+// verify verifies a program and prints the verdict. The error is an answerNo if
+// it is rejected here or by the kernel.
+func (v *verifyRun) verify(s *subject) error {
+	result := verdict{Program: s.Name, Type: s.Type.String(), Instructions: len(s.Insns)}
+	options := verifier.Options{Steps: v.steps, Strict: v.strict, Facts: v.state}
+	start := time.Now()
+	result.proof, result.Report = verifier.Verify(&s.Program, options)
+	result.Time = time.Since(start)
+	result.Accepted = result.proof != nil
+	if result.Accepted {
+		result.Stats = result.proof.Stats()
+	} else {
+		result.Stats = result.Report.Stats
+	}
+	var err error
+	if v.kernel {
+		result.Kernel, err = askKernel(s)
+	}
+	err = errors.Join(v.print(&result), err)
+	if !result.Accepted || result.Kernel != nil && !result.Kernel.Accepted {
+		err = errors.Join(err, answerNo{})
+	}
+	return err
+}
+
+func (v *verifyRun) print(r *verdict) error {
+	if v.json {
+		if v.state && r.Accepted {
+			r.Listing = r.proof.Listing()
+		}
+		return json.NewEncoder(v.out).Encode(r)
+	}
+	fmt.Fprintf(v.out, "%s %s (%s): %d instructions, %d steps, %d states in %v\n",
+		v.word(r.Accepted), v.paint(styleBold, r.Program), r.Type, r.Instructions, r.Stats.Steps, r.Stats.Peak, r.Time.Round(time.Microsecond))
+	if r.Kernel != nil {
+		v.printKernel(r.Kernel)
+	}
+	switch {
+	case !r.Accepted:
+		fmt.Fprintln(v.out)
+		return r.Report.Write(v.out, v.color)
+	case v.state:
+		fmt.Fprintln(v.out)
+		return r.proof.WriteListing(v.out, v.color)
+	}
+	return nil
+}
+
+func (a *app) word(accepted bool) string {
+	if accepted {
+		return a.paint(styleGreen, "accepted")
+	}
+	return a.paint(styleRed, "rejected")
+}
