@@ -19,6 +19,7 @@ const (
 	holdsMap      // map n
 	holdsInnerMap // a map that was found in map n
 	holdsFrameAt  // R10 + n, on every path
+	holdsMaybeAt  // R10 + n, or no pointer into a frame at all
 	holdsFrame    // possibly a pointer into this frame
 	holdsOuter    // possibly a pointer into the frame of a caller, not this one
 )
@@ -26,7 +27,10 @@ const (
 // stackBytes is the size of a frame.
 const stackBytes = 512
 
-func (c content) isFrame() bool { return c.kind == holdsFrameAt || c.kind == holdsFrame }
+func (c content) isFrame() bool { return holdsFrameAt <= c.kind && c.kind <= holdsFrame }
+
+// isAt reports whether it is a pointer into this frame at R10 + n if it is one.
+func (c content) isAt() bool { return c.kind == holdsFrameAt || c.kind == holdsMaybeAt }
 
 func (c content) isNumber() bool { return c.kind == holdsNumber || c.kind == holdsConstant }
 
@@ -37,13 +41,14 @@ func constantContent(v int64) content {
 	return content{holdsConstant, int16(v)}
 }
 
-// frameContent is R10 + n. Offsets on the way to one in the frame may be
-// outside of it.
-func frameContent(n int) content {
+// moved is a pointer into this frame at R10 + n moved by a constant. Offsets on
+// the way to one in the frame may be outside of it.
+func (c content) moved(by int) content {
+	n := int(c.n) + by
 	if n < -2*stackBytes || n > 2*stackBytes {
 		return content{kind: holdsFrame}
 	}
-	return content{holdsFrameAt, int16(n)}
+	return content{c.kind, int16(n)}
 }
 
 // join returns what can be said of a place that holds one or the other.
@@ -52,13 +57,24 @@ func (c content) join(d content) content {
 	case c == d:
 		return c
 	case c.isFrame() || d.isFrame():
-		return content{kind: holdsFrame}
+		return c.joinFrame(d)
 	case c.kind == holdsOuter || d.kind == holdsOuter:
 		return content{kind: holdsOuter}
 	case c.isNumber() && d.isNumber():
 		return content{kind: holdsNumber}
 	}
 	return content{}
+}
+
+// joinFrame is join where one of the two is a pointer into this frame.
+func (c content) joinFrame(d content) content {
+	if !c.isAt() {
+		c, d = d, c
+	}
+	if c.isAt() && (d.isAt() && c.n == d.n || !d.isFrame() && d.kind != holdsOuter) {
+		return content{holdsMaybeAt, c.n}
+	}
+	return content{kind: holdsFrame}
 }
 
 // add returns the content of a sum, or of a difference.
@@ -69,10 +85,10 @@ func (c content) add(d content, minus bool) content {
 			return constantContent(int64(c.n) + d.signed(minus))
 		}
 		return content{kind: holdsNumber}
-	case c.kind == holdsFrameAt && d.kind == holdsConstant:
-		return frameContent(int(c.n) + int(d.signed(minus)))
-	case c.kind == holdsConstant && d.kind == holdsFrameAt && !minus:
-		return frameContent(int(c.n) + int(d.n))
+	case c.isAt() && d.kind == holdsConstant:
+		return c.moved(int(d.signed(minus)))
+	case c.kind == holdsConstant && d.isAt() && !minus:
+		return d.moved(int(c.n))
 	case c.isFrame() || d.isFrame() && !minus:
 		return content{kind: holdsFrame}
 	case c.kind == holdsOuter || d.kind == holdsOuter && !minus:
@@ -146,6 +162,10 @@ func (c *slotContents) load(base content, off, size int) content {
 			if i, ok := slotAt(int(base.n) + off); ok {
 				return c[i]
 			}
+		case holdsMaybeAt:
+			if i, ok := slotAt(int(base.n) + off); ok {
+				return c[i].join(content{kind: holdsNumber})
+			}
 		case holdsFrame:
 			all := c[0]
 			for _, s := range c[1:] {
@@ -171,6 +191,16 @@ func (c *slotContents) store(base content, off, size int, v content) {
 		for b := at &^ 7; b < at+size; b += 8 {
 			if i, ok := slotAt(b); ok {
 				c[i] = content{kind: holdsNumber}
+			}
+		}
+	case holdsMaybeAt:
+		at := int(base.n) + off
+		if size < 8 || at&7 != 0 {
+			v = content{kind: holdsNumber}
+		}
+		for b := at &^ 7; b < at+size; b += 8 {
+			if i, ok := slotAt(b); ok {
+				c[i] = c[i].join(v)
 			}
 		}
 	case holdsFrame:

@@ -66,14 +66,18 @@ func (c content) reached(off, size int) (touches, covers halves) {
 	switch {
 	case c.kind == holdsFrame:
 		return allHalves, halves{}
-	case c.kind != holdsFrameAt:
+	case !c.isAt():
 		return halves{}, halves{}
 	}
 	at := int(c.n) + off
 	if size < 0 {
 		return touched(at, 0), halves{}
 	}
-	return touched(at, at+size), covered(at, at+size)
+	touches, covers = touched(at, at+size), covered(at, at+size)
+	if c.kind == holdsMaybeAt {
+		covers = halves{}
+	}
+	return touches, covers
 }
 
 // effectAt notes the effect of an instruction on what the tracer knows at it.
