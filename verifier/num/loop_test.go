@@ -32,7 +32,7 @@ func TestLoops(t *testing.T) {
 		}
 		stops := NewThresholds(c.limit)
 		x, rounds := c.start, 0
-		for y := Widen(x, again(x), stops); y != x; y = Widen(x, again(x), stops) {
+		for y := Widen(x, again(x), stops); y != x && rounds < 100; y = Widen(x, again(x), stops) {
 			x = y
 			rounds++
 		}
