@@ -71,9 +71,10 @@ func (o Options) withDefaults() Options {
 // A Machine runs eBPF programs: it is the engine "interp". It is not safe for
 // concurrent use.
 type Machine struct {
-	o        Options
-	programs []program
-	entry    *program // where a run starts; see Select
+	o          Options
+	collection Collection
+	programs   []program
+	entry      *program // where a run starts; see Select
 
 	// All programs one behind the other, and their memory.
 	prog    []ebpf.Instruction
@@ -82,6 +83,8 @@ type Machine struct {
 	targets map[int]bool // indexes of functions whose address is taken
 	mem     *arena.Arena
 	base    unsafe.Pointer // address 0
+	shared  bool           // others use mem at the same time
+	guest   bool           // mem belongs to another machine; see Share
 
 	// The maps; see values.go.
 	set      *maps.Set
@@ -137,6 +140,8 @@ type Machine struct {
 	draining  *maps.Map
 	drainOne  func(cpu int, data []byte)
 	reserved  []reserved
+	lockIn    *maps.Map // in whose value the program holds a lock, nil for none
+	lockValue uint32    // the value's address
 }
 
 // Name returns "interp".
@@ -146,9 +151,13 @@ func (m *Machine) Name() string { return "interp" }
 // included; a second call does nothing. Run then returns an error, and so do the
 // maps. Results stay good: they are not in that memory. A machine that is
 // dropped without Close keeps its address range and what was touched of it for
-// ever.
+// ever. Of machines that share memory ([Machine.Share]) the first has it: close
+// that one last.
 func (m *Machine) Close() error {
 	m.base = nil
+	if m.guest {
+		return nil
+	}
 	return m.mem.Close()
 }
 
@@ -156,7 +165,7 @@ func (m *Machine) Close() error {
 // was stopped has a [*Fault], with the machine's state at that moment, or
 // [ErrBudget] in its result.
 func (m *Machine) Run(in []engine.Packet, out []engine.Result) error {
-	if m.base == nil {
+	if m.base == nil || m.mem.Base() == nil {
 		return errors.New("the machine is closed")
 	}
 	m.base = m.mem.Base()
@@ -193,6 +202,7 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 	case stopFault:
 		out.Return, out.R0, out.Fault = 0, 0, m.diagnose()
 	}
+	m.releaseLock()
 	if len(m.outputs)+len(m.reserved) > 0 {
 		m.drain()
 	}
@@ -202,9 +212,9 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 }
 
 // start sets the registers and the stack for a run: R1 is the context, R10
-// the frame pointer, and R2 the length of a context that is bytes. The others are undefined in eBPF and 0 here, as is the
-// stack, so that even a program that reads what it never wrote does the same
-// on every run and machine.
+// the frame pointer, and R2 the length of a context that is bytes. The others
+// are undefined in eBPF and 0 here, as is the stack, so that even a program that
+// reads what it never wrote does the same on every run and machine.
 func (m *Machine) start() {
 	m.reg = [16]uint64{1: uint64(m.ctx), 10: uint64(m.stackTop)}
 	if m.bytesContext() {

@@ -129,6 +129,7 @@ func TestOutput(t *testing.T) {
 		{"map bad flags", "r1 = map[idx:2]\nr2 = 1\nr3 = 32\ncall bpf_redirect_map\n", abi.XDP, "0 to 0"},
 		{"queue", value + "r1 = map[idx:3]\nr2 = r10\nr2 += -8\nr3 = 0\ncall bpf_map_push_elem\nr1 = map[idx:3]\nr2 = r10\nr2 += -16\ncall bpf_map_pop_elem\nr0 = *(u32 *)(r10 - 16)\n", abi.XDP, "1145258561 to 0"},
 		{"lock", "r6 = map[idx:4][0]+0\nr1 = r6\ncall bpf_spin_lock\nr7 = *(u32 *)(r6 + 0)\nr1 = r6\ncall bpf_spin_unlock\nr0 = *(u32 *)(r6 + 0)\nr0 += r7\n", abi.XDP, "1 to 0"},
+		{"lock kept", "r1 = map[idx:4][0]+0\ncall bpf_spin_lock\nr0 = 0\n", abi.XDP, "0 to 0"},
 		{"string", value + "r1 = r10\nr1 += -20\nr2 = 12\nr3 = r10\nr3 += -8\ncall bpf_probe_read_kernel_str\nr1 = *(u32 *)(r10 - 20)\nr0 += r1\n", abi.Tracing, "1145258566 to 0"},
 		{"no memory", "r1 = r10\nr1 += -20\nr2 = 12\nr3 = 5\ncall bpf_probe_read_kernel\n", abi.Tracing, "-14 to 0"},
 	} {
@@ -159,8 +160,10 @@ func TestOutputFaults(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"r1 = map[idx:0]\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\n*(u64 *)(r0 + 4) = 1\n", "store of 8 bytes"},
 		{"r1 = r10\nr2 = 0\ncall bpf_ringbuf_submit\n", "not a reserved record"},
-		{"r1 = map[idx:4][0]+0\ncall bpf_spin_lock\nr1 = map[idx:4][0]+0\ncall bpf_spin_lock\n", "the lock is held"},
+		{"r1 = map[idx:4][0]+0\ncall bpf_spin_lock\nr1 = map[idx:4][0]+0\ncall bpf_spin_lock\n", "holds a lock already"},
 		{"r1 = map[idx:4][0]+4\ncall bpf_spin_lock\n", "not the lock"},
+		{"r1 = map[idx:4][0]+0\ncall bpf_spin_unlock\n", "does not hold the lock"},
+		{"r1 = map[idx:4][0]+0\n*(u32 *)(r1 + 0) = 1\ncall bpf_spin_lock\n", "the lock is held"},
 	} {
 		prog, err := ebpf.Assemble(tt.text + "exit")
 		if err != nil {

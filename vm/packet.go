@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -36,8 +37,15 @@ type packet struct {
 	touched             uint32 // no byte below has been part of the packet in this run
 }
 
+// errShared is the refusal of a packet for which memory would have to be made
+// while other machines use it.
+var errShared = errors.New("too long for machines that share maps")
+
 // growPacket makes room for packets of n bytes.
 func (m *Machine) growPacket(n int) error {
+	if m.shared {
+		return errShared
+	}
 	size := headRoom + uint64(max(n, firstCapacity))
 	start, err := m.mem.Alloc(size)
 	if err != nil {

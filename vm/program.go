@@ -82,7 +82,7 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 	if len(c.Programs) == 0 {
 		return nil, errors.New("there is no program to run")
 	}
-	m := &Machine{o: o.withDefaults(), targets: map[int]bool{}}
+	m := newMachine(c, o)
 	if m.mem, err = arena.New(); err != nil {
 		return nil, err
 	}
@@ -94,46 +94,63 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 	if err := m.allocate(); err != nil {
 		return nil, err
 	}
-	if err := m.makeMaps(c); err != nil {
+	if err := m.makeMaps(); err != nil {
 		return nil, err
 	}
-	for i, p := range c.Programs {
-		if err := m.add(&m.programs[i], p); err != nil {
-			return nil, inProgram(p.Name, err)
-		}
+	if err := m.addPrograms(); err != nil {
+		return nil, err
 	}
-	m.enterAt(&m.programs[0])
 	return m, nil
 }
 
-// makeMaps makes the maps of a collection. Programs are known to them by
-// number already, because program arrays hold them from the start.
-func (m *Machine) makeMaps(c Collection) (err error) {
+// newMachine makes a machine without memory. Its programs are known by number
+// from the start, because program arrays hold them.
+func newMachine(c Collection, o Options) *Machine {
+	m := &Machine{o: o.withDefaults(), collection: c, targets: map[int]bool{}}
 	for _, p := range c.Programs {
 		m.programs = append(m.programs, program{name: p.Name, typ: p.Type})
 	}
+	m.owner = make([]uint16, arena.Size/arena.Granule)
+	m.note, m.drainOne = m.noteElement, m.drained
+	return m
+}
+
+// makeMaps makes the maps of the collection.
+func (m *Machine) makeMaps() (err error) {
 	if m.set, err = maps.NewSet(m.mem, m.o.CPUs); err != nil {
 		return err
 	}
 	m.set.Program, m.set.CheckProgram = m.findProgram, m.checkProgram
-	m.headers = uint64(m.set.Headers())
-	m.owner = make([]uint16, arena.Size/arena.Granule)
-	m.note, m.drainOne = m.noteElement, m.drained
-	for i := range c.Maps {
-		mp, err := m.set.New(&c.Maps[i])
+	for i := range m.collection.Maps {
+		mp, err := m.set.New(&m.collection.Maps[i])
 		if err != nil {
 			return err
 		}
 		m.mapsOf = append(m.mapsOf, mp)
 	}
-	return m.allocateKeys(c)
+	return nil
+}
+
+// addPrograms makes the machine ready to run, whose maps are there.
+func (m *Machine) addPrograms() error {
+	m.headers = uint64(m.set.Headers())
+	if err := m.allocateKeys(); err != nil {
+		return err
+	}
+	for i, p := range m.collection.Programs {
+		if err := m.add(&m.programs[i], p); err != nil {
+			return inProgram(p.Name, err)
+		}
+	}
+	m.enterAt(&m.programs[0])
+	return nil
 }
 
 // allocateKeys makes room for the keys that callbacks for elements of maps get
 // pointers to.
-func (m *Machine) allocateKeys(c Collection) (err error) {
-	for i := range c.Maps {
-		for s := &c.Maps[i]; s != nil; s = s.Inner {
+func (m *Machine) allocateKeys() (err error) {
+	for i := range m.collection.Maps {
+		for s := &m.collection.Maps[i]; s != nil; s = s.Inner {
 			m.keyRoom = max(m.keyRoom, (uint64(s.KeySize)+7)&^7)
 		}
 	}

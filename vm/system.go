@@ -1,10 +1,6 @@
 package vm
 
-import (
-	"fmt"
-
-	"github.com/bpflab/bpflab/vm/maps"
-)
+import "fmt"
 
 // The helpers that ask about the system. It is the same at each run: an idle
 // one, whose current task is the one that runs when nothing else does.
@@ -72,45 +68,6 @@ func probeReadString(m *Machine, a *[5]uint64) uint64 {
 	}
 	to[len(to)-1] = 0
 	return uint64(len(to))
-}
-
-// spinLock takes the lock in a value of a map. One machine runs one program at
-// a time, so a lock that is held was taken by the program itself.
-func spinLock(m *Machine, a *[5]uint64) uint64 {
-	mp, value := m.lockOf(a[0])
-	switch {
-	case mp == nil:
-		return m.refuse("r1 is not the lock in a value of a map")
-	case load32(m.at(a[0])) != 0:
-		return m.refuse("the lock is held")
-	}
-	mp.Lock(value)
-	return m.reg[0]
-}
-
-func spinUnlock(m *Machine, a *[5]uint64) uint64 {
-	mp, value := m.lockOf(a[0])
-	switch {
-	case mp == nil:
-		return m.refuse("r1 is not the lock in a value of a map")
-	case load32(m.at(a[0])) == 0:
-		return m.refuse("the lock is not held")
-	}
-	mp.Unlock(value)
-	return m.reg[0]
-}
-
-// lockOf finds the map and the value that a spin lock is in.
-func (m *Machine) lockOf(addr uint64) (mp *maps.Map, value uint32) {
-	v := m.valuesAt(addr)
-	if v == nil || v.m == nil || v.m.Spec().SpinLock == nil {
-		return nil, 0
-	}
-	at, ok := v.locate(addr)
-	if !ok || addr-at != uint64(*v.m.Spec().SpinLock) {
-		return nil, 0
-	}
-	return v.m, uint32(at)
 }
 
 // strncmp compares a buffer with a string.

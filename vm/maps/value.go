@@ -50,9 +50,14 @@ func (m *Map) locklessly(flags uint64) bool {
 // Lock takes the spin lock in the value at addr, as the helper spin_lock does
 // for a program. It waits for ever if the lock is never given back.
 func (m *Map) Lock(addr uint32) {
-	for p := m.word(addr + *m.spec.SpinLock); !atomic.CompareAndSwapUint32(p, 0, 1); {
+	for !m.TryLock(addr) {
 		runtime.Gosched()
 	}
+}
+
+// TryLock takes the lock if it is free, and reports whether it was.
+func (m *Map) TryLock(addr uint32) bool {
+	return atomic.CompareAndSwapUint32(m.word(addr+*m.spec.SpinLock), 0, 1)
 }
 
 // Unlock gives the lock back.
