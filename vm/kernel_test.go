@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -58,39 +59,59 @@ func TestSemanticsInKernel(t *testing.T) {
 }
 
 // TestRandomProgramsAgainstKernel runs random programs here and in the kernel
-// and compares what they return and what they leave of the packet.
+// and compares what they return and what they leave of the packet. A machine
+// has many of them, because making one takes longer than a run.
 func TestRandomProgramsAgainstKernel(t *testing.T) {
 	needKernel(t)
 	g := &generator{Rand: rand.New(rand.NewPCG(2026, 9669))}
-	programs := 20_000
+	programs, refused := 20_000, 0
 	if testing.Short() {
 		programs = 500
 	}
-	refused := 0
-	for i := range programs {
-		prog := g.program(5 + g.IntN(40))
-		packets := []engine.Packet{g.packet(), g.packet()}
-		p, err := kernel.Load("random", abi.SchedCLS, prog)
-		if err != nil {
-			t.Logf("program %d: %v", i, err)
-			refused++
-			continue
+	const together = 100
+	for first := 0; first < programs; first += together {
+		var c vm.Collection
+		var inKernel []*kernel.Program
+		for len(inKernel) < together {
+			prog := g.program(5 + g.IntN(40))
+			p, err := kernel.Load("random", abi.SchedCLS, prog)
+			if err != nil {
+				if refused++; refused > programs/100 {
+					t.Fatalf("the kernel refused %d programs: %v", refused, err)
+				}
+				continue
+			}
+			inKernel = append(inKernel, p)
+			c.Programs = append(c.Programs, vm.Program{Name: fmt.Sprint(first + len(inKernel)), Type: abi.SchedCLS, Insns: prog})
 		}
-		out := runAll(t, prog, packets)
-		for k := range packets {
-			ret, data, err := p.TestRun(packets[k].Data)
+		g.compareWithKernel(t, c, inKernel)
+	}
+}
+
+// compareWithKernel runs the programs of a collection over two packets each.
+func (g *generator) compareWithKernel(t *testing.T, c vm.Collection, inKernel []*kernel.Program) {
+	m, err := vm.Load(c, vm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i, p := range inKernel {
+		if err := m.Select(c.Programs[i].Name); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			in := g.packet()
+			res := runMachine(t, m, in.Data)
+			ret, data, err := p.TestRun(in.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if out[k].Fault != nil || out[k].Return != ret || !bytes.Equal(out[k].Data, data) {
-				t.Fatalf("program %d: returned %#x, fault %v, in the kernel %#x\npacket %x\nafter  %x\nkernel %x\n%s", i,
-					out[k].Return, out[k].Fault, ret, packets[k].Data, out[k].Data, data, strings.Join(ebpf.Disassemble(prog), "\n"))
+			if res.Fault != nil || res.Return != ret || !bytes.Equal(res.Data, data) {
+				t.Fatalf("program %s: returned %#x, fault %v, in the kernel %#x\npacket %x\nafter  %x\nkernel %x\n%s", c.Programs[i].Name,
+					res.Return, res.Fault, ret, in.Data, res.Data, data, strings.Join(ebpf.Disassemble(c.Programs[i].Insns), "\n"))
 			}
 		}
 		p.Close()
-	}
-	if refused > programs/100 {
-		t.Errorf("the kernel refused %d of %d programs", refused, programs)
 	}
 }
 

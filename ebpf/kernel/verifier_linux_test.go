@@ -159,7 +159,7 @@ func TestValidateIsTheKernels(t *testing.T) {
 			err := ebpf.Validate(prog)
 			if err == nil {
 				valid++
-				if m := encodingFault.FindString(log); m != "" {
+				if m := encodingFault.FindString(log); m != "" && prog[at].Op != ebpf.CallX { // see package ebpf
 					t.Errorf("%+v is valid, the kernel says %q", prog[at], m)
 				}
 				continue
