@@ -30,6 +30,7 @@ type checkpoint struct {
 	open   int32       // paths from here that have not ended: pending ones and the one being followed
 	hits   int32       // paths that it covered
 	misses int32       // paths that it did not
+	differ spot        // where the last of those differed
 }
 
 // arrive compares the state of the path with the checkpoints of the
@@ -45,7 +46,7 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	points := v.points[v.pc]
 	for i := 0; i < len(points); i++ {
 		c := points[i]
-		if v.covers(c.state, v.state) {
+		if !v.differsAt(c.differ, c.state, v.state) && v.covers(c.state, v.state) {
 			if c.open == 0 || v.advances(c.state, v.state) {
 				c.hits++
 				if i > 0 {
@@ -59,6 +60,7 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 			continue
 		}
 		c.misses++
+		c.differ = v.differ
 		if c.misses > 3*c.hits+8 && len(points) > 64 {
 			points = slices.Delete(points, i, i+1)
 			v.points[v.pc] = points
@@ -170,7 +172,7 @@ func (v *verifier) simplifyFrame(f *frame, regs uint16, slots uint64, keepRegs u
 		}
 	}
 	n := len(f.stack)
-	for n > 0 && f.stack[n-1] == (slot{}) {
+	for n > 0 && f.stack[n-1].blank() {
 		n--
 	}
 	f.stack = f.stack[:n]

@@ -36,21 +36,43 @@ func (v *verifier) sameFrames(old, cur *state) bool {
 	return true
 }
 
+// A spot is a register of a frame, or a stack slot, counted on behind the
+// registers. The zero value, R0 of the program, stands for none as well.
+type spot struct{ frame, index uint8 }
+
+// differsAt reports whether old cannot cover cur because of what is at one
+// spot. States that were compared before tend to differ where they did then.
+func (v *verifier) differsAt(p spot, old, cur *state) bool {
+	if int(p.frame) >= min(len(old.frames), len(cur.frames)) {
+		return false
+	}
+	v.pairs = v.pairs[:0]
+	f, g := old.frames[p.frame], cur.frames[p.frame]
+	if int(p.index) < len(f.regs) {
+		r := &f.regs[p.index]
+		return r.kind != unset && !v.coversReg(r, &g.regs[p.index])
+	}
+	i := int(p.index) - len(f.regs)
+	return i < min(len(f.stack), len(g.stack)) && !f.stack[i].blank() && !v.coversSlot(&f.stack[i], &g.stack[i])
+}
+
 // covers reports whether all that can happen in state cur can happen in old,
 // too. Both are simplified.
 func (v *verifier) covers(old, cur *state) bool {
 	if !v.sameFrames(old, cur) || len(old.refs) != len(cur.refs) || old.lock.held != cur.lock.held {
 		return false
 	}
-	v.pairs = v.pairs[:0]
+	v.pairs, v.differ = v.pairs[:0], spot{}
 	for i := len(old.frames) - 1; i >= 0; i-- {
 		f, g := old.frames[i], cur.frames[i]
 		for j := range f.regs[:10] {
 			if f.regs[j].kind != unset && !v.coversReg(&f.regs[j], &g.regs[j]) {
+				v.differ = spot{uint8(i), uint8(j)}
 				return false
 			}
 		}
-		if !v.coversStack(f.stack, g.stack) {
+		if j, ok := v.coversStack(f.stack, g.stack); !ok {
+			v.differ = spot{uint8(i), uint8(j + len(f.regs))}
 			return false
 		}
 	}
@@ -99,17 +121,19 @@ func (v *verifier) coversLinks(old, cur *reg) bool {
 	return true
 }
 
-func (v *verifier) coversStack(old, cur []slot) bool {
+// coversStack is covers for the stack of a frame; at is the first slot that is
+// not covered.
+func (v *verifier) coversStack(old, cur []slot) (at int, ok bool) {
 	for i := range old {
 		o := &old[i]
-		if *o == (slot{}) {
+		if o.blank() {
 			continue
 		}
 		if i >= len(cur) || !v.coversSlot(o, &cur[i]) {
-			return false
+			return i, false
 		}
 	}
-	return true
+	return 0, true
 }
 
 // coversSlot is covers for a stack slot. Bytes that nothing is known of are any

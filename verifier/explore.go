@@ -28,11 +28,12 @@ type verifier struct {
 	slots   slotFacts
 	depth   []int32 // by function, how many bytes of stack it uses
 
-	stats Stats
-	left  int      // steps
-	spare []*state // states that nobody uses any more
-	ids   renumbering
-	pairs idPairs
+	stats  Stats
+	left   int      // steps
+	spare  []*state // states that nobody uses any more
+	ids    renumbering
+	pairs  idPairs
+	differ spot // what covers found to differ
 
 	watch watcher // nil in a plain search
 }
@@ -64,7 +65,6 @@ func newVerifier(p *Program, a *analysis, o Options, relevant *relevance) *verif
 			v.maps = append(v.maps[:len(v.maps):len(v.maps)], *p.Maps[i].Inner)
 		}
 	}
-	v.points = make([][]*checkpoint, len(p.Insns))
 	v.slots = make(slotFacts, len(p.Insns))
 	v.depth = make([]int32, len(a.funcs))
 	return v
@@ -91,6 +91,9 @@ func (v *verifier) search() *failure {
 	v.stats.Searches++
 	v.state = v.start()
 	v.pc, v.at = 0, nil
+	if v.points == nil {
+		v.points = make([][]*checkpoint, len(v.p.Insns))
+	}
 	for {
 		if f := v.path(); f != nil {
 			return f

@@ -12,6 +12,9 @@ type slot struct {
 	zero  uint8 // a bit for each byte that is known to be 0
 }
 
+// blank reports whether nothing is known of the slot.
+func (s *slot) blank() bool { return s.spill|s.init|s.zero == 0 }
+
 // A frame is an activation of a function: its registers and its stack.
 type frame struct {
 	regs  [11]reg
