@@ -16,6 +16,7 @@ type Report struct {
 
 	Miss    *Miss    `json:"miss,omitempty"`    // the arithmetic, of an access outside of an object
 	Chain   []Event  `json:"chain,omitempty"`   // how what is at fault came about, in the order of the path
+	Omitted int      `json:"omitted,omitempty"` // steps that Chain leaves out, further back
 	Nearest *Check   `json:"nearest,omitempty"` // the comparison that comes closest to what is missing
 	Remedy  string   `json:"remedy,omitempty"`  // what to write
 	Effort  *Effort  `json:"effort,omitempty"`  // where the steps went, if there were too many

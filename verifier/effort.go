@@ -1,0 +1,3 @@
+package verifier
+
+func (e *explanation) effort() *Effort { return nil }

@@ -1,0 +1,233 @@
+package verifier
+
+import (
+	"fmt"
+
+	"github.com/bpflab/bpflab/ebpf"
+)
+
+// nearest finds the comparison on the path that comes closest to what the
+// instruction at fault would need, and says why it is not enough.
+func (e *explanation) nearest() *Check {
+	switch f := e.failure; f.code {
+	case PacketBounds:
+		if f.bounds && f.off < 0 {
+			return e.nearestNumber()
+		}
+		return e.nearestBounds()
+	case StalePointer:
+		return e.moved()
+	case MaybeNull, NullArithmetic:
+		return e.nearestNull()
+	case InfiniteLoop:
+		return e.loopEnd()
+	case MapBounds, RecordBounds, StackBounds, ArgumentSize, ArgumentMemory, PointerRange, ReturnRange, CallbackReturn:
+		return e.nearestNumber()
+	}
+	return nil
+}
+
+// check makes the Check of a step.
+func (e *explanation) check(step int32, format string, args ...any) *Check {
+	return &Check{Place: e.p.place(int(e.log.steps[step].pc)), Why: fmt.Sprintf(format, args...)}
+}
+
+// noCheck says that there is none.
+func (e *explanation) noCheck(format string, args ...any) *Check {
+	return &Check{Place: Place{Slot: -1}, Why: fmt.Sprintf(format, args...)}
+}
+
+// at names a step in running text.
+func (e *explanation) at(step int32) string {
+	pc := int(e.log.steps[step].pc)
+	if e.p.Source != nil {
+		if s := e.p.Source(pc); s.File != "" {
+			return fmt.Sprintf("%d (%s)", pc, s.Where())
+		}
+	}
+	return itoa(int32(pc))
+}
+
+// nearestBounds is nearest for the packet and its metadata.
+func (e *explanation) nearestBounds() *Check {
+	r := ebpf.Register(e.failure.reg)
+	p := e.value(register(e.frame(), r))
+	var other, silent *Check
+	for i := len(e.log.compares) - 1; i >= 0; i-- {
+		c := &e.log.compares[i]
+		q := c.bounded(p.kind)
+		if q == nil || c.step >= e.end {
+			continue
+		}
+		shown := e.shownAt(c.step)
+		switch {
+		case q.id == p.id && shown > 0:
+			return e.check(c.step, "It shows that %s are there from %s on. The access needs %d: %d more.",
+				bytesText(shown), place(&p), e.failure.end, e.failure.end-int64(shown))
+		case q.id == p.id && silent == nil:
+			silent = e.check(c.step, "%s", e.silence(c, q))
+		case q.id != p.id && shown > 0 && other == nil:
+			other = e.check(c.step, "%s", e.elsewhere(c, q, r, &p))
+		}
+	}
+	if silent != nil {
+		return silent
+	}
+	if other != nil {
+		return other
+	}
+	return e.noCheck("There is no comparison with data_end on this path.")
+}
+
+// bounded returns the pointer of kind k that is compared with the packet's
+// end, or the start for metadata; nil if that is not what is compared.
+func (c *compared) bounded(k kind) *reg {
+	switch {
+	case c.x.has(length) && c.constant && k == packetPtr:
+		return &c.x
+	case !boundsCheck(&c.x, &c.y):
+	case c.x.kind == k:
+		return &c.x
+	case c.y.kind == k:
+		return &c.y
+	}
+	return nil
+}
+
+// shownAt returns how many bytes a step has shown to be there.
+func (e *explanation) shownAt(step int32) int {
+	for i := len(e.log.changes) - 1; i > 0 && e.log.changes[i].step >= step; i-- {
+		if c := &e.log.changes[i]; c.step == step && c.is.reg.span > c.was.reg.span {
+			return int(c.is.reg.span)
+		}
+	}
+	return 0
+}
+
+// silence says why a comparison of the right pointer shows nothing.
+func (e *explanation) silence(c *compared, q *reg) string {
+	op := e.p.Insns[e.log.steps[c.step].pc].Op.Operation()
+	switch {
+	case op == ebpf.Jeq || op == ebpf.Jne:
+		return "It asks whether the two are equal, which shows nothing about the bytes between."
+	case inverse(op) == 0:
+		return "It compares as signed numbers, which shows nothing about addresses."
+	case q.num.UMax() > maxPacket || q.num.SMin() < 0:
+		return fmt.Sprintf("The pointer may be %s bytes into the packet. Comparisons are believed up to %d bytes only, because beyond it an address could wrap around.",
+			numberText(q.num), maxPacket)
+	}
+	way := "did not jump"
+	if c.jump {
+		way = "jumped"
+	}
+	return "On this path it " + way + ": that is the side on which the packet is too short. The access belongs to the other side."
+}
+
+// elsewhere says why a comparison of another pointer does not cover p in
+// register r.
+func (e *explanation) elsewhere(c *compared, q *reg, r ebpf.Register, p *reg) string {
+	was := e.text.place(q)
+	moved := e.parted(e.changeOf(register(e.frame(), r)), p.id)
+	if moved == 0 {
+		return fmt.Sprintf("It is about %s, not about the place in the packet that R%d comes from.", was, r)
+	}
+	by := e.addend(moved)
+	x := &e.log.changes[moved]
+	if x.step > c.step {
+		return fmt.Sprintf("It is about %s. At %s the pointer was moved by %s, and a check does not cover what is added to a pointer later.", was, e.at(x.step), by)
+	}
+	return fmt.Sprintf("It is about %s. R%d was moved by %s at %s, which makes it a pointer of its own that needs a check of its own.", was, r, by, e.at(x.step))
+}
+
+// place names the place of a packet pointer.
+func (t texts) place(p *reg) string {
+	if p.kind == scalar {
+		return "the length of the packet"
+	}
+	v := valueOf(p)
+	return t.object(v) + offsetText(p.num)
+}
+
+// parted returns the change, in the lineage of another one, in which a
+// variable was added to a packet pointer, which has its id since.
+func (e *explanation) parted(from int32, id uint32) int32 {
+	found := int32(0)
+	for _, c := range e.log.lineage(from) {
+		x := &e.log.changes[c]
+		if x.is.reg.id == id && (x.is.reg.kind == packetPtr || x.is.reg.kind == metaPtr) {
+			found = c
+		}
+	}
+	return found
+}
+
+// addend tells the number that an instruction has added to a pointer.
+func (e *explanation) addend(c int32) string {
+	for _, from := range e.log.changes[c].from {
+		if r := &e.log.changes[from].is.reg; from != 0 && r.kind == scalar {
+			return numberText(r.num)
+		}
+	}
+	return "a number"
+}
+
+// moved finds the call that has made a packet pointer useless.
+func (e *explanation) moved() *Check {
+	for _, i := range e.log.lineage(e.changeOf(register(e.frame(), ebpf.Register(e.failure.reg)))) {
+		c := &e.log.changes[i]
+		if c.is.reg.has(stale) && !c.was.reg.has(stale) && !c.written {
+			ins := e.p.Insns[e.log.steps[c.step].pc]
+			name := ebpf.HelperName(ins.Imm)
+			if !isCall(ins) || isLocalCall(ins) || name == "" {
+				name = "the call"
+			}
+			return e.check(c.step, "%s may move the packet, which ends the validity of all pointers into it. Before, %s was %s.", name, e.name(c), e.content(c, &c.was))
+		}
+	}
+	return nil
+}
+
+// nearestNull is nearest for pointers that may be NULL.
+func (e *explanation) nearestNull() *Check {
+	r := ebpf.Register(e.failure.reg)
+	p := e.value(register(e.frame(), r))
+	for i := len(e.log.compares) - 1; i >= 0; i-- {
+		c := &e.log.compares[i]
+		if c.step >= e.end || !c.x.has(nullable) || c.x.kind != p.kind {
+			continue
+		}
+		ins := e.p.Insns[e.log.steps[c.step].pc]
+		switch {
+		case ins.Op.Class() == ebpf.ClassJMP32 && c.x.id == p.id:
+			return e.check(c.step, "It compares the lower half of the pointer only, which does not tell.")
+		case c.x.id != p.id:
+			return e.check(c.step, "It is about another pointer: %s, which comes from another call.", e.text.reg(&c.x))
+		}
+	}
+	return e.noCheck("R%d is not compared with NULL on this path.", r)
+}
+
+// loopEnd finds the way out of a loop that does not end.
+func (e *explanation) loopEnd() *Check {
+	begin := e.end - 1
+	for begin >= 0 && e.log.steps[begin].pc != e.log.steps[e.end].pc {
+		begin--
+	}
+	for i := len(e.log.compares) - 1; i >= 0 && e.log.compares[i].step >= begin; i-- {
+		c := &e.log.compares[i]
+		if c.step >= e.end {
+			continue
+		}
+		ins := e.p.Insns[e.log.steps[c.step].pc]
+		target, _ := ins.Target(int(e.log.steps[c.step].pc))
+		other := int(e.log.steps[c.step].pc) + 1
+		if !c.jump {
+			other = target
+		}
+		if e.a.loop[other] == e.a.loop[e.failure.pc] {
+			continue
+		}
+		return e.check(c.step, "It could leave the loop, but R%d is %s in every round.", ins.Dst, e.text.reg(&c.x))
+	}
+	return e.noCheck("No jump in the loop leaves it.")
+}

@@ -1,0 +1,276 @@
+package verifier
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// remedy says what to write. Lines that start with a tab are code: C where the
+// instruction comes from C, else eBPF.
+func (e *explanation) remedy() string {
+	switch e.failure.code {
+	case PacketBounds:
+		return e.remedyBounds()
+	case StalePointer:
+		return e.remedyMoved()
+	case MaybeNull, NullArithmetic:
+		return e.remedyNull()
+	case MapBounds, RecordBounds, PointerRange, StackBounds:
+		return e.remedyOffset()
+	case ArgumentSize, ArgumentMemory:
+		return e.remedySize()
+	case ReturnRange:
+		return e.remedyReturn()
+	case Unreleased, LegacyHeld:
+		return e.remedyRelease()
+	case TooComplex:
+		return "Take the part where the steps went apart: a function of its own that is not inlined, fewer rounds, or bpf_loop. " +
+			"Make values that keep states apart the same again where they are not needed any more, or keep them in a map."
+	}
+	return remedies[e.failure.code]
+}
+
+// remedies are those that do not depend on more than the code.
+var remedies = map[Code]string{
+	Unreachable:      "Remove the instructions, or the jump that goes around them. Compilers make none; in assembly it is most often a label at the wrong place.",
+	LeavesFunc:       "End each function with exit, and let no jump leave it.",
+	InfiniteLoop:     "Let each round change what the loop's end depends on, and compare with a constant.",
+	TooDeep:          "Inline some of the functions (in C: static __always_inline).",
+	StackDepth:       "Use less stack: put large variables into the value of a per-CPU array, or let the compiler inline the functions.",
+	PacketReadOnly:   "Use bpf_skb_store_bytes where the type has it, or a program of type xdp, sched_cls or sched_act.",
+	NotPointer:       "Load the pointer as a pointer: 8 bytes from the stack, data and data_end as the 4 bytes that the context has. A number that was calculated from a pointer, or stored in a map, is no pointer any more.",
+	StackUnset:       "Initialize all of it, with the bytes between its fields: in C, = {} sets fields only, memset sets all.",
+	StackVariable:    "Use a constant offset, or keep the data in a value of a map.",
+	ContextModified:  "Keep the context's pointer in one register and put offsets into the loads.",
+	WrongPointer:     "Only pointers into the packet, the stack, values of maps and records can be followed; data_end and maps cannot.",
+	Unset:            "Give the register a value on every way here. What is needed behind a call belongs into R6 to R9 or on the stack.",
+	PointerOperation: "Calculate the number first, and then add it to the pointer.",
+	DivisionByZero:   "Divide by another constant.",
+	ShiftRange:       "Shift by less than the width.",
+	Pointer32:        "Use the 64-bit instruction. In C, let pointers not go through variables of 32 bits.",
+	PointerCut:       "Store and load the pointer in 8 bytes. In C, compile with optimization, so that data and data_end do not go through variables of 32 bits.",
+	MixedPointers:    "Give each kind of pointer its own access, in both branches.",
+	ArgumentConst:    "Pass a constant.",
+	LockHeld:         "Call bpf_spin_unlock on every way out.",
+	LockedCall:       "Call bpf_spin_unlock before, or make the call before bpf_spin_lock.",
+	LockTwice:        "Unlock the first one before.",
+	CallbackReturn:   "Let the callback return 0 to go on or 1 to stop.",
+	ReturnUnset:      "Set R0 on every way to the end.",
+	LegacyContext:    "Keep the context in R6.",
+	HelperGPL:        `Put the program under a license compatible with the GPL: char _license[] SEC("license") = "GPL";`,
+	AbsentFunction:   "Check with bpf_core_field_exists, bpf_ksym_exists or the address before the call, so that the call cannot be reached.",
+	TooLarge:         "Divide the program and go from part to part by tail calls.",
+}
+
+// inC reports whether the instruction at fault comes from a line of C.
+func (e *explanation) inC() bool { return e.p.Source != nil && e.p.Source(e.failure.pc).File != "" }
+
+// giveUp is what a program can return where a check fails.
+func (e *explanation) giveUp() string {
+	switch e.p.Type {
+	case abi.XDP:
+		return "XDP_PASS"
+	case abi.SchedCLS, abi.SchedACT:
+		return "TC_ACT_OK"
+	}
+	return "0"
+}
+
+// leave is code for leaving the program if a condition in C holds.
+func (e *explanation) leave(condition string) string {
+	return "\tif (" + condition + ")\n\t\treturn " + e.giveUp() + ";"
+}
+
+func (e *explanation) remedyBounds() string {
+	f := e.failure
+	p := e.value(register(e.frame(), ebpf.Register(f.reg)))
+	need := f.end - int64(p.off)
+	var b strings.Builder
+	switch {
+	case f.off < 0:
+		return "Do not go back before the start of the packet: what is added must not be negative. Use an unsigned variable, or compare it with 0 as well."
+	case p.num.UMax() > maxPacket || p.num.SMin() < 0:
+		fmt.Fprintf(&b, "Bound what is added to the pointer, so that it stays within %d bytes, and then compare with data_end. ", maxPacket)
+	}
+	fmt.Fprintf(&b, "Before the access, and after the last change of the pointer (here called p), check that %s are there:\n", bytesText(int(need)))
+	if e.inC() {
+		b.WriteString(e.leave(fmt.Sprintf("(void *)p + %d > data_end", need)))
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\tr0 = r%d\n\tr0 += %d\n\tif r0 > END goto OUT\nwhere END is the register with data_end.", f.reg, need)
+	return b.String()
+}
+
+// packetFields are the offsets of data and data_end in the context.
+func (e *explanation) packetFields() (data, end int, ok bool) {
+	ctx := abi.ContextOf(e.p.Type)
+	if ctx == nil {
+		return 0, 0, false
+	}
+	for i := range ctx.Fields {
+		switch f := &ctx.Fields[i]; f.Kind {
+		case abi.Packet:
+			data = f.Offset
+		case abi.PacketEnd:
+			end, ok = f.Offset, true
+		}
+	}
+	return data, end, ok
+}
+
+func (e *explanation) remedyMoved() string {
+	text := "After the call, load the pointers from the context again, and compare them again:\n"
+	if e.inC() {
+		return text + "\tdata = (void *)(long)ctx->data;\n\tdata_end = (void *)(long)ctx->data_end;\n" +
+			e.leave("data + LENGTH > data_end")
+	}
+	data, end, ok := e.packetFields()
+	if !ok {
+		return ""
+	}
+	return text + fmt.Sprintf("\tr2 = *(u32 *)(r6 +%d)\n\tr3 = *(u32 *)(r6 +%d)\nwhere r6 is the context, saved before the call.", data, end)
+}
+
+func (e *explanation) remedyNull() string {
+	if e.inC() {
+		return "After the call that returns it, compare the pointer (here called p) with NULL:\n" + e.leave("!p")
+	}
+	return fmt.Sprintf("After the call that returns it:\n\tif r%d == 0 goto OUT", e.failure.reg)
+}
+
+func (e *explanation) remedyOffset() string {
+	f := e.failure
+	if f.code == PointerRange {
+		if _, ok := e.variable(); !ok {
+			return "Use a smaller offset."
+		}
+		return e.bound(0, -1)
+	}
+	p := e.value(register(e.frame(), ebpf.Register(f.reg)))
+	if _, constant := p.offset(); constant {
+		if f.code == StackBounds {
+			return fmt.Sprintf("The stack is the %d bytes below R10: use offsets from -%d on, and keep what is larger in a value of a map.", frameSize, frameSize)
+		}
+		return fmt.Sprintf("Stay within the %s, or make the object larger.", bytesText(int(f.have)))
+	}
+	low, high := -f.off+p.num.SMin(), f.have-(f.end-p.num.SMax())
+	if f.code == StackBounds {
+		low, high = -frameSize-f.off+p.num.SMin(), -(f.end - p.num.SMax())
+	}
+	if high < low {
+		return "No offset would do: the access is larger than what it goes to."
+	}
+	return fmt.Sprintf("The offset, %s here, must be %d..%d. ", numberText(p.num), low, high) + e.bound(low, high)
+}
+
+// variable returns the register with the number at fault.
+func (e *explanation) variable() (name string, ok bool) {
+	c, name := e.numberAtFault()
+	if c == 0 {
+		return "", false
+	}
+	_, constant := e.log.changes[c].is.reg.constant()
+	return name, !constant
+}
+
+// bound says how to bound the number at fault. The greatest is -1 if it is not
+// known.
+func (e *explanation) bound(low, high int64) string {
+	name, ok := e.variable()
+	if !ok {
+		return ""
+	}
+	greatest := "MAX"
+	if high >= 0 {
+		greatest = fmt.Sprint(high)
+	}
+	if e.inC() {
+		return "Make the variable (here called i) unsigned and compare it with the greatest value that will do:\n" +
+			e.leave("i > "+greatest) + "\nIf the compiler compares another copy, mask it instead: i &= MASK."
+	}
+	return fmt.Sprintf("Compare it as an unsigned number, before it is added:\n\tif %s > %s goto OUT", strings.ToLower(name), greatest)
+}
+
+func (e *explanation) remedySize() string {
+	f := e.failure
+	ins := e.p.Insns[f.pc]
+	h := abi.HelperByID(ins.Imm)
+	if h == nil || e.log == nil {
+		return ""
+	}
+	size := ebpf.Register(f.reg)
+	if f.code == ArgumentMemory {
+		size++
+	}
+	n := e.value(register(e.frame(), size))
+	if _, constant := n.constant(); constant || n.kind != scalar {
+		return "Pass the size of the memory, or larger memory."
+	}
+	low, room := 0, e.room(size-1)
+	if i := int(size) - 1; i < len(h.Args) && h.Args[i] == abi.ArgSize {
+		low = 1
+	}
+	greatest := "MAX"
+	if room > 0 {
+		greatest = fmt.Sprint(room)
+	}
+	text := fmt.Sprintf("%s takes %d..%s here. ", h.Name(), low, greatest)
+	if room <= 0 {
+		text = fmt.Sprintf("%s takes a size from %d up to that of the memory. ", h.Name(), low)
+	}
+	if e.inC() {
+		condition := "len > " + greatest
+		if low > 0 {
+			condition = "len < 1 || " + condition
+		}
+		return text + "Compare it on both sides, as an unsigned number, right before the call:\n" + e.leave(condition)
+	}
+	code := fmt.Sprintf("\tif r%d > %s goto OUT", size, greatest)
+	if low > 0 {
+		code = fmt.Sprintf("\tif r%d == 0 goto OUT\n", size) + code
+	}
+	return text + "Compare it on both sides:\n" + code
+}
+
+// room returns how many bytes the memory has that register r points to, 0 if
+// that is not known.
+func (e *explanation) room(r ebpf.Register) int64 {
+	p := e.value(register(e.frame(), r))
+	off, ok := p.offset()
+	if !ok {
+		return 0
+	}
+	specs := e.p.specs()
+	switch p.kind {
+	case stackPtr:
+		return -off
+	case mapValue:
+		return int64(specs[p.obj].ValueSize) - off
+	case recordPtr:
+		return int64(p.obj) - off
+	case packetPtr:
+		return int64(p.span) - int64(p.off)
+	}
+	return 0
+}
+
+func (e *explanation) remedyReturn() string {
+	if e.inC() {
+		return "Return one of the values that the hook knows, on every way."
+	}
+	return "Set R0 to one of them before exit."
+}
+
+func (e *explanation) remedyRelease() string {
+	refs := e.log.old.refs
+	if len(refs) == 0 {
+		return ""
+	}
+	if refs[0].kind == socketPtr {
+		return "Call bpf_sk_release with it on every way on which it is not NULL."
+	}
+	return "Call bpf_ringbuf_submit or bpf_ringbuf_discard with it on every way on which it is not NULL."
+}
