@@ -136,6 +136,8 @@ func (v *verifier) sizeArgument(c *helperCall, i int) *failure {
 	switch {
 	case x.num.SMin() < 0:
 		return v.fail(ArgumentSize, int(r), "the size in R%d may be negative, which %s would take for a huge one", r, c.Name())
+	case hi >= maxSize && x.num.SMin32() < 0 && x.num.SMax32() < maxSize:
+		return v.fail(ArgumentSize, int(r), "the size in R%d may be negative as a number of 32 bits, which %s would take for a huge one", r, c.Name())
 	case lo == 0 && c.Args[i] == abi.ArgSize:
 		return v.fail(ArgumentSize, int(r), "the size in R%d may be 0, which %s does not take", r, c.Name())
 	case hi >= maxSize:

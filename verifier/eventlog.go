@@ -131,7 +131,7 @@ func (l *eventLog) compare(frame int, old, now *frame, ins ebpf.Instruction) {
 	for i := range now.regs {
 		a, b := &old.regs[i], &now.regs[i]
 		written := current && writes>>i&1 != 0 || returns && i == 0
-		if same(a, b) && (!written || isCall(ins)) {
+		if same(a, b) && (!written || isCall(ins) && i > 0) {
 			continue
 		}
 		l.add(change{at: location{frame: uint8(frame), index: uint8(i)}, was: slot{reg: *a}, is: slot{reg: *b}, written: written}, ins)

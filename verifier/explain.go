@@ -1,6 +1,9 @@
 package verifier
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // An explanation finds out why a program was rejected, from the path on which
 // the search has failed.
@@ -10,6 +13,7 @@ type explanation struct {
 	log     *eventLog // nil if no path was followed
 	end     int32     // the step that failed
 	text    texts
+	turned  int // slot of the comparison that is right, but the access is on the wrong side of it; -1 for none
 }
 
 // follow follows the failing path once more, and writes down what happens.
@@ -25,10 +29,9 @@ func (e *explanation) follow() {
 	again.watch = log
 	f, _ := again.replay(e.last.trail)
 	e.end = int32(len(log.steps) - 1)
-	switch {
-	case f != nil && f.code == e.failure.code && f.pc == e.failure.pc:
+	if f != nil && f.code == e.failure.code && f.pc == e.failure.pc {
 		e.failure = f
-	default: // only together with other paths, or another round, it is a failure
+	} else { // only together with other paths, or another round, it is a failure
 		for e.end >= 0 && int(log.steps[e.end].pc) != e.failure.pc {
 			e.end--
 		}
@@ -41,11 +44,17 @@ func (e *explanation) follow() {
 // explain fills in what the path tells.
 func (e *explanation) explain(r *Report) {
 	if e.failure.code == TooComplex {
-		r.Effort = e.effort()
+		r.Effort, r.Remedy = e.effort(), e.remedy()
+		return
 	}
-	if e.log != nil {
-		r.Chain, r.Omitted = e.chain()
-		r.Nearest = e.nearest()
+	if e.log == nil {
+		r.Remedy = remedies[e.failure.code]
+		return
+	}
+	r.Chain, r.Omitted = e.chain()
+	e.turned = -1
+	if r.Nearest = e.nearest(); r.Nearest != nil && strings.HasPrefix(r.Nearest.Why, wrongSide) {
+		e.turned = r.Nearest.Slot
 	}
 	r.Remedy = e.remedy()
 }

@@ -13,49 +13,52 @@ import (
 // failure, counted in operations on the values.
 const chainLength = 14
 
+// A told is a step of the chain: a change, or else a comparison, which has
+// changed nothing but decided where the path went.
+type told struct {
+	step   int32
+	change int32     // 0 for none
+	branch *compared // nil for none
+	times  int
+}
+
 // chain tells how what is at fault came about, and how many steps were left
 // out.
 func (e *explanation) chain() (chain []Event, omitted int) {
-	type key struct{ pc, next int32 }
-	at := map[key]int{} // index in chosen
-	var chosen []int32
-	var times []int
-	for _, c := range e.log.lineage(e.roots()...) {
-		x := &e.log.changes[c]
-		if x.step >= e.end {
-			continue
+	type way struct{ pc, next int32 }
+	at := map[way]int{}
+	var list []told
+	add := func(t told) {
+		if t.step >= e.end {
+			return
 		}
-		step := e.log.steps[x.step]
-		k := key{step.pc, step.next}
-		i, again := at[k]
+		step := e.log.steps[t.step]
+		i, again := at[way{step.pc, step.next}]
 		switch {
 		case !again:
-			at[k] = len(chosen)
-			chosen, times = append(chosen, c), append(times, 1)
-		case x.step < e.log.changes[chosen[i]].step:
-			times[i]++
+			at[way{step.pc, step.next}] = len(list)
+			t.times = 1
+			list = append(list, t)
+		case t.step != list[i].step:
+			list[i].times++
 		}
 	}
-	if omitted = len(chosen) - chainLength; omitted > 0 {
-		chosen, times = chosen[:chainLength], times[:chainLength]
+	for _, c := range e.references() {
+		add(told{step: e.log.changes[c].step, change: c})
 	}
-	for i, c := range chosen {
-		ev := e.event(c)
-		ev.Times = times[i]
-		chain = append(chain, ev)
+	for _, c := range e.log.lineage(e.roots()...) {
+		add(told{step: e.log.changes[c].step, change: c})
 	}
-	order := make([]int, len(chain))
-	for i := range order {
-		order[i] = i
+	for _, b := range e.decisions() {
+		add(told{step: b.step, branch: b})
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(e.log.changes[chosen[a]].step, e.log.changes[chosen[b]].step)
-	})
-	sorted := make([]Event, len(chain))
-	for i, o := range order {
-		sorted[i] = chain[o]
+	omitted = max(0, len(list)-chainLength)
+	list = list[:len(list)-omitted]
+	slices.SortStableFunc(list, func(a, b told) int { return cmp.Compare(a.step, b.step) })
+	for _, t := range list {
+		chain = append(chain, e.event(t))
 	}
-	return sorted, max(0, omitted)
+	return chain, omitted
 }
 
 // roots are the changes with which the explanation begins.
@@ -66,20 +69,50 @@ func (e *explanation) roots() []int32 {
 			roots = append(roots, c)
 		}
 	}
-	if e.failure.reg >= 0 {
-		add(e.changeOf(register(e.frame(), ebpf.Register(e.failure.reg))))
-		add(e.sizeOf(ebpf.Register(e.failure.reg)))
-		add(e.slotOf(ebpf.Register(e.failure.reg)))
+	ins := e.p.Insns[e.failure.pc]
+	if r := ebpf.Register(e.failure.reg); e.failure.reg >= 0 {
+		add(e.changeOf(register(e.frame(), r)))
+		add(e.sizeOf(r))
+		add(e.slotOf(r))
 	}
 	switch e.failure.code {
-	case Unreleased, LegacyHeld:
-		for _, c := range e.references() {
-			add(c)
+	case PointerRange, PointerOperation, Pointer32, PointerCut, PointerLeak, PointerCompare:
+		if reads, _ := registers(ins); !isCall(ins) && reads>>ins.Src&1 != 0 {
+			add(e.changeOf(register(e.frame(), ins.Src)))
 		}
 	case LockHeld, LockedCall, LockTwice, UnlockedWrong:
 		add(e.lockTaken())
 	}
 	return roots
+}
+
+// decisionsTold is how many jumps are told that decided where a path went.
+const decisionsTold = 4
+
+// decisions returns the last conditional jumps of the path, where it is the
+// way that is at fault and not a value.
+func (e *explanation) decisions() []*compared {
+	from := int32(0)
+	switch e.failure.code {
+	case Unreleased, LegacyHeld:
+		if c := e.references(); len(c) > 0 {
+			from = e.log.changes[c[0]].step
+		}
+	case LockHeld:
+		if c := e.lockTaken(); c != 0 {
+			from = e.log.changes[c].step
+		}
+	case Unset, ReturnUnset, StackUnset, AbsentFunction:
+	default:
+		return nil
+	}
+	var out []*compared
+	for i := len(e.log.compares) - 1; i >= 0 && len(out) < decisionsTold; i-- {
+		if c := &e.log.compares[i]; c.step < e.end && c.step > from {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // sizeOf returns the change of the register that tells a helper function the
@@ -119,15 +152,18 @@ func (e *explanation) slotOf(r ebpf.Register) int32 {
 }
 
 // references returns the changes of pointers with a reference that is held
-// where the path fails.
+// where the path fails, if that is the fault: how they were copied, and lost.
 func (e *explanation) references() []int32 {
 	refs := e.log.old.refs
-	if len(refs) == 0 {
+	if len(refs) == 0 || e.failure.code != Unreleased && e.failure.code != LegacyHeld {
 		return nil
 	}
+	held := refs[0].id
 	var out []int32
 	for i := range e.log.changes {
-		if c := &e.log.changes[i]; c.was.reg.ref == refs[0].id || c.is.reg.ref == refs[0].id {
+		c := &e.log.changes[i]
+		if at := e.log.steps[c.step]; i > 0 && (c.was.reg.ref == held || c.is.reg.ref == held) && !isCall(e.p.Insns[at.pc]) ||
+			i > 0 && c.is.reg.ref == held && c.was.reg.ref != held {
 			out = append(out, int32(i))
 		}
 	}
@@ -146,24 +182,29 @@ func (e *explanation) lockTaken() int32 {
 	return 0
 }
 
-// event tells a change.
-func (e *explanation) event(i int32) Event {
-	c := &e.log.changes[i]
-	step := e.log.steps[c.step]
+// event tells a step.
+func (e *explanation) event(t told) Event {
+	step := e.log.steps[t.step]
 	ins := e.p.Insns[step.pc]
-	ev := Event{Place: e.p.place(int(step.pc)), What: e.name(c), After: e.content(c, &c.is), Times: 1}
-	if isCall(ins) && !isLocalCall(ins) && ins.Imm == abi.SpinLock {
-		ev.What, ev.After = "lock", "held from here on"
-		return ev
-	}
-	if !c.written || c.is.reg.kind == unset || c.from[0] == c.prior && c.prior != 0 {
-		ev.Before = e.content(c, &c.was)
-	}
+	ev := Event{Place: e.p.place(int(step.pc)), Times: t.times}
 	if isBranch(ins) {
 		ev.Branch = "not taken"
 		if target, _ := ins.Target(int(step.pc)); target == int(step.next) {
 			ev.Branch = "taken"
 		}
+	}
+	if t.change == 0 {
+		ev.What, ev.After = "R"+strconv.Itoa(int(ins.Dst)), e.text.reg(&t.branch.x)
+		return ev
+	}
+	if isCall(ins) && !isLocalCall(ins) && ins.Imm == abi.SpinLock && e.failure.code != NotPointer {
+		ev.What, ev.After = "lock", "held from here on"
+		return ev
+	}
+	c := &e.log.changes[t.change]
+	ev.What, ev.After = e.name(c), e.content(c, &c.is)
+	if !c.written || c.is.reg.kind == unset || c.prior != 0 && c.from[0] == c.prior || c.was.reg.ref != 0 && c.was.reg.ref != c.is.reg.ref {
+		ev.Before = e.content(c, &c.was)
 	}
 	return ev
 }
@@ -171,6 +212,14 @@ func (e *explanation) event(i int32) Event {
 // name names the location of a change as seen from the function that the step
 // is in.
 func (e *explanation) name(c *change) string {
+	name := locationName(c)
+	if c.at.stack && c.at.frame < e.log.steps[c.step].frame {
+		name += " of the caller"
+	}
+	return name
+}
+
+func locationName(c *change) string {
 	if !c.at.stack {
 		return "R" + strconv.Itoa(int(c.at.index))
 	}
@@ -178,11 +227,7 @@ func (e *explanation) name(c *change) string {
 	if at, size := run(c.is.spill|c.is.zero, 0); size > 0 {
 		off += at
 	}
-	name := "R10" + strconv.Itoa(off)
-	if c.at.frame < e.log.steps[c.step].frame {
-		name += " of the caller"
-	}
-	return name
+	return "R10" + strconv.Itoa(off)
 }
 
 // content tells what is in a location.

@@ -42,7 +42,7 @@ func (e *explanation) at(step int32) string {
 	pc := int(e.log.steps[step].pc)
 	if e.p.Source != nil {
 		if s := e.p.Source(pc); s.File != "" {
-			return fmt.Sprintf("%d (%s)", pc, s.Where())
+			return fmt.Sprintf("%d (%s)", pc, s.short())
 		}
 	}
 	return itoa(int32(pc))
@@ -76,7 +76,34 @@ func (e *explanation) nearestBounds() *Check {
 	if other != nil {
 		return other
 	}
+	if p.kind == metaPtr {
+		return e.noCheck("There is no comparison of data_meta with data on this path.")
+	}
 	return e.noCheck("There is no comparison with data_end on this path.")
+}
+
+// miss tells by how much the access misses. In the packet, where nothing has
+// been checked behind the place at which a variable was added, it counts from
+// the start of the packet.
+func (e *explanation) miss() *Miss {
+	m := e.failure.arithmetic()
+	if m == nil || e.log == nil || e.failure.code != PacketBounds || m.Begin < 0 || m.Have > 0 {
+		return m
+	}
+	p := e.value(register(e.frame(), ebpf.Register(e.failure.reg)))
+	from := int64(p.num.UMax()) - int64(p.off)
+	if p.id == 0 || p.num.SMin() < 0 || p.num.SMax() > maxPacket {
+		return m
+	}
+	for i := range e.log.compares {
+		c := &e.log.compares[i]
+		if q := c.bounded(p.kind); q != nil && q.id == 0 && c.step < e.end {
+			m.Have = max(m.Have, int64(e.shownAt(c.step)))
+		}
+	}
+	m.Begin, m.End = m.Begin+int64(p.num.UMin())-int64(p.off), m.End+from
+	m.Short = m.End - m.Have
+	return m
 }
 
 // bounded returns the pointer of kind k that is compared with the packet's
@@ -116,12 +143,13 @@ func (e *explanation) silence(c *compared, q *reg) string {
 		return fmt.Sprintf("The pointer may be %s bytes into the packet. Comparisons are believed up to %d bytes only, because beyond it an address could wrap around.",
 			numberText(q.num), maxPacket)
 	}
-	way := "did not jump"
 	if c.jump {
-		way = "jumped"
+		return wrongSide + " it jumps, which is the side for packets that are too short. The access belongs to the other side."
 	}
-	return "On this path it " + way + ": that is the side on which the packet is too short. The access belongs to the other side."
+	return wrongSide + " it does not jump, which is the side for packets that are too short. The access belongs to the other side."
 }
+
+const wrongSide = "On this path"
 
 // elsewhere says why a comparison of another pointer does not cover p in
 // register r.
@@ -200,8 +228,8 @@ func (e *explanation) nearestNull() *Check {
 		switch {
 		case ins.Op.Class() == ebpf.ClassJMP32 && c.x.id == p.id:
 			return e.check(c.step, "It compares the lower half of the pointer only, which does not tell.")
-		case c.x.id != p.id:
-			return e.check(c.step, "It is about another pointer: %s, which comes from another call.", e.text.reg(&c.x))
+		case ins.Op.Class() == ebpf.ClassJMP && c.x.id != p.id:
+			return e.check(c.step, "It is about R%d, %s: another pointer, from another call than R%d.", ins.Dst, e.text.reg(&c.x), r)
 		}
 	}
 	return e.noCheck("R%d is not compared with NULL on this path.", r)

@@ -1,6 +1,9 @@
 package verifier
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/bpflab/bpflab/ebpf"
 )
 
@@ -25,8 +28,8 @@ func (e *explanation) nearestNumber() *Check {
 		if c.step >= e.end {
 			continue
 		}
-		if e.refines(c.step, lineage) {
-			return e.check(c.step, "%s", e.tooWeak(c, n, r))
+		if refined := e.refined(c.step, lineage); refined != 0 {
+			return e.check(c.step, "%s", e.tooWeak(c, refined, n, r))
 		}
 		if copied == nil && c.x.kind == scalar && c.xChange != 0 {
 			copied = e.otherCopy(c, change, r, lineage)
@@ -78,28 +81,38 @@ func (e *explanation) numberAtFault() (change int32, name string) {
 	return 0, ""
 }
 
-// refines reports whether a step has found out more about what is in a
-// lineage.
-func (e *explanation) refines(step int32, lineage map[int32]bool) bool {
+// refined returns the change by which a step has found out more about what is
+// in a lineage, 0 if it has not.
+func (e *explanation) refined(step int32, lineage map[int32]bool) int32 {
 	for i := len(e.log.changes) - 1; i > 0 && e.log.changes[i].step >= step; i-- {
 		if c := &e.log.changes[i]; c.step == step && !c.written && lineage[int32(i)] && c.is.reg.kind == scalar {
-			return true
+			return int32(i)
 		}
 	}
-	return false
+	return 0
 }
 
 // tooWeak says why a comparison does not bound a number well enough.
-func (e *explanation) tooWeak(c *compared, n *reg, r string) string {
+func (e *explanation) tooWeak(c *compared, refined int32, n *reg, r string) string {
+	x := &e.log.changes[refined]
 	op := e.p.Insns[e.log.steps[c.step].pc].Op.Operation()
-	after := numberText(n.num)
-	switch signed := op == ebpf.Jsgt || op == ebpf.Jsge || op == ebpf.Jslt || op == ebpf.Jsle; {
-	case n.num.SMin() < 0 && n.num.SMax() >= 0 && signed:
-		return "It compares as signed numbers and bounds only one side: " + r + " is " + after + " afterwards, so that it may be negative."
-	case op == ebpf.Jeq || op == ebpf.Jne:
-		return "It rules out one number: " + r + " is " + after + " afterwards."
+	shows := fmt.Sprintf("It shows that %s is %s", e.name(x), numberText(x.is.reg.num))
+	if n.num != x.is.reg.num {
+		shows += fmt.Sprintf("; what is made of it, %s, is %s", r, numberText(n.num))
 	}
-	return "It is not enough: " + r + " is " + after + " afterwards."
+	negative := n.num.SMin() < 0 && n.num.SMax() >= 0 || n.num.SMin() == 0 && n.num.SMax() == math.MaxUint32 && n.num.SMin32() < 0
+	switch signed := op == ebpf.Jsgt || op == ebpf.Jsge || op == ebpf.Jslt || op == ebpf.Jsle; {
+	case negative && signed:
+		return shows + ". It compares as signed numbers, and bounds one side only: the number may be negative."
+	case negative:
+		return shows + ", which may be negative."
+	case op == ebpf.Jeq || op == ebpf.Jne:
+		return shows + ": it rules out one number only."
+	}
+	if m := e.failure.arithmetic(); m != nil && m.Short > 0 && e.failure.end > e.failure.have {
+		return shows + fmt.Sprintf(", which is %d too many.", m.Short)
+	}
+	return shows + ", which is not enough."
 }
 
 // otherCopy says why a comparison of a number that comes from the same source

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -24,6 +25,11 @@ func (e *explanation) remedy() string {
 		return e.remedySize()
 	case ReturnRange:
 		return e.remedyReturn()
+	case PointerOperation:
+		if x := e.value(register(e.frame(), ebpf.Register(e.failure.reg))); x.kind == packetEnd && e.inC() {
+			return "The compiler has turned p + N > data_end around, into p > data_end - N. Hide the pointer from it before the comparison:\n" +
+				"\tasm volatile(\"\" : \"+r\"(p));"
+		}
 	case Unreleased, LegacyHeld:
 		return e.remedyRelease()
 	case TooComplex:
@@ -66,7 +72,9 @@ var remedies = map[Code]string{
 }
 
 // inC reports whether the instruction at fault comes from a line of C.
-func (e *explanation) inC() bool { return e.p.Source != nil && e.p.Source(e.failure.pc).File != "" }
+func (e *explanation) inC() bool {
+	return e.p.Source != nil && e.p.Source(e.failure.pc).File != ""
+}
 
 // giveUp is what a program can return where a check fails.
 func (e *explanation) giveUp() string {
@@ -90,6 +98,8 @@ func (e *explanation) remedyBounds() string {
 	need := f.end - int64(p.off)
 	var b strings.Builder
 	switch {
+	case e.turned >= 0:
+		return fmt.Sprintf("The comparison at %d is right, but the two ways behind it are exchanged. Turn it around.", e.turned)
 	case f.off < 0:
 		return "Do not go back before the start of the packet: what is added must not be negative. Use an unsigned variable, or compare it with 0 as well."
 	case p.num.UMax() > maxPacket || p.num.SMin() < 0:
@@ -141,57 +151,79 @@ func (e *explanation) remedyNull() string {
 	return fmt.Sprintf("After the call that returns it:\n\tif r%d == 0 goto OUT", e.failure.reg)
 }
 
+// remedyOffset is for accesses outside of an object.
 func (e *explanation) remedyOffset() string {
 	f := e.failure
-	if f.code == PointerRange {
-		if _, ok := e.variable(); !ok {
-			return "Use a smaller offset."
-		}
-		return e.bound(0, -1)
+	if isCall(e.p.Insns[f.pc]) && e.sizeOf(ebpf.Register(f.reg)) != 0 {
+		return e.remedySize()
 	}
-	p := e.value(register(e.frame(), ebpf.Register(f.reg)))
-	if _, constant := p.offset(); constant {
-		if f.code == StackBounds {
-			return fmt.Sprintf("The stack is the %d bytes below R10: use offsets from -%d on, and keep what is larger in a value of a map.", frameSize, frameSize)
-		}
+	name, n := e.variable()
+	switch {
+	case n == nil && f.code == PointerRange:
+		return "Use a smaller offset."
+	case n == nil && f.code == StackBounds && isCall(e.p.Insns[f.pc]):
+		return fmt.Sprintf("The function takes %s here. Between the address, R10%+d, and the end of the stack, R10, are not as many.", bytesText(int(f.end-f.off)), f.off)
+	case n == nil && f.code == StackBounds:
+		return fmt.Sprintf("The stack is the %d bytes below R10: use offsets from -%d on, and keep what is larger in a value of a map.", frameSize, frameSize)
+	case n == nil:
 		return fmt.Sprintf("Stay within the %s, or make the object larger.", bytesText(int(f.have)))
+	case f.code == PointerRange:
+		if room := e.room(e.pointerOperand()); room > 0 {
+			return e.bound(name, n, 0, room-1)
+		}
+		return e.bound(name, n, 0, -1)
 	}
-	low, high := -f.off+p.num.SMin(), f.have-(f.end-p.num.SMax())
+	first, end := int64(0), f.have
 	if f.code == StackBounds {
-		low, high = -frameSize-f.off+p.num.SMin(), -(f.end - p.num.SMax())
+		first, end = -frameSize, 0
 	}
-	if high < low {
-		return "No offset would do: the access is larger than what it goes to."
+	low, high := n.num.SMin()+max(0, first-f.off), n.num.SMax()-max(0, f.end-end)
+	if high < low || high < 0 {
+		return "No number would do: the access is larger than what it goes to."
 	}
-	return fmt.Sprintf("The offset, %s here, must be %d..%d. ", numberText(p.num), low, high) + e.bound(low, high)
+	return e.bound(name, n, low, high)
 }
 
-// variable returns the register with the number at fault.
-func (e *explanation) variable() (name string, ok bool) {
+// pointerOperand returns the register with the pointer to which the
+// instruction at fault adds a number.
+func (e *explanation) pointerOperand() ebpf.Register {
+	ins := e.p.Insns[e.failure.pc]
+	if x := e.value(register(e.frame(), ins.Dst)); x.isPointer() {
+		return ins.Dst
+	}
+	return ins.Src
+}
+
+// variable returns the number at fault, nil if it is a constant.
+func (e *explanation) variable() (name string, n *reg) {
 	c, name := e.numberAtFault()
 	if c == 0 {
-		return "", false
+		return "", nil
 	}
-	_, constant := e.log.changes[c].is.reg.constant()
-	return name, !constant
+	n = &e.log.changes[c].is.reg
+	if _, constant := n.constant(); constant || n.kind != scalar {
+		return "", nil
+	}
+	return name, n
 }
 
-// bound says how to bound the number at fault. The greatest is -1 if it is not
-// known.
-func (e *explanation) bound(low, high int64) string {
-	name, ok := e.variable()
-	if !ok {
-		return ""
+// bound says how to bound the number at fault from low to high, which is -1 if
+// it is not known.
+func (e *explanation) bound(name string, n *reg, low, high int64) string {
+	wanted := fmt.Sprintf("%s is %s here and must be %d..%d. ", name, numberText(n.num), low, high)
+	greatest := fmt.Sprint(high)
+	if high < 0 {
+		wanted, greatest = "", "MAX"
 	}
-	greatest := "MAX"
-	if high >= 0 {
-		greatest = fmt.Sprint(high)
+	unit := int64(1) << min(bits.TrailingZeros64(n.num.Bits.Value|n.num.Bits.Mask), 30)
+	switch {
+	case !e.inC():
+		return wanted + fmt.Sprintf("Compare it as an unsigned number, before it is added:\n\tif %s > %s goto OUT", strings.ToLower(name), greatest)
+	case high >= 0 && unit > 1:
+		greatest = fmt.Sprint(high / unit)
+		wanted += fmt.Sprintf("That is %d times the index. ", unit)
 	}
-	if e.inC() {
-		return "Make the variable (here called i) unsigned and compare it with the greatest value that will do:\n" +
-			e.leave("i > "+greatest) + "\nIf the compiler compares another copy, mask it instead: i &= MASK."
-	}
-	return fmt.Sprintf("Compare it as an unsigned number, before it is added:\n\tif %s > %s goto OUT", strings.ToLower(name), greatest)
+	return wanted + "In C, make the variable (here called i) unsigned and compare it with its greatest value:\n" + e.leave("i > "+greatest)
 }
 
 func (e *explanation) remedySize() string {
@@ -235,20 +267,19 @@ func (e *explanation) remedySize() string {
 	return text + "Compare it on both sides:\n" + code
 }
 
-// room returns how many bytes the memory has that register r points to, 0 if
-// that is not known.
+// room returns how many bytes the memory has that register r points to, 0
+// if that is not known.
 func (e *explanation) room(r ebpf.Register) int64 {
 	p := e.value(register(e.frame(), r))
 	off, ok := p.offset()
 	if !ok {
 		return 0
 	}
-	specs := e.p.specs()
 	switch p.kind {
 	case stackPtr:
 		return -off
 	case mapValue:
-		return int64(specs[p.obj].ValueSize) - off
+		return int64(e.text.maps[p.obj].ValueSize) - off
 	case recordPtr:
 		return int64(p.obj) - off
 	case packetPtr:

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 )
 
@@ -33,8 +34,7 @@ type Place struct {
 }
 
 // A Miss says by how much an access misses. The numbers count bytes from the
-// start of the object, for the packet from the place behind which Have bytes
-// have been checked.
+// start of the object, for the stack from R10, below which 512 bytes are.
 type Miss struct {
 	Begin int64 `json:"begin"` // the lowest byte that the access can touch
 	End   int64 `json:"end"`   // behind the highest
@@ -61,11 +61,12 @@ type Check struct {
 
 // An Effort says where the steps of a search went that took too many.
 type Effort struct {
-	Share  int      `json:"share"`           // percent of the steps that were in the part of the program from From to To
-	From   Place    `json:"from"`            // the loop, or the place where the most paths meet
-	To     Place    `json:"to"`              //
-	States int      `json:"states"`          // the different states that were seen at From
-	Apart  []Differ `json:"apart,omitempty"` // what makes them different, the most different first
+	Share  int      `json:"share"`           // percent of the steps that went from From to To
+	From   Place    `json:"from"`            // the loop, or the stretch of the program
+	To     Place    `json:"to"`              // and its last instruction
+	At     Place    `json:"at"`              // the place in it at which the most different states were seen,
+	States int      `json:"states"`          // how many
+	Apart  []Differ `json:"apart,omitempty"` // and what makes them different, the most different first
 }
 
 // A Differ is a register or a part of the stack that keeps states apart.
@@ -112,6 +113,14 @@ func (s Source) Where() string {
 	return s.File + ":" + strconv.Itoa(s.Line)
 }
 
+// short is Where without directories.
+func (s Source) short() string {
+	if s.File != "" {
+		s.File = path.Base(s.File)
+	}
+	return s.Where()
+}
+
 // report makes the report of a failure.
 func (t *task) report(f *failure) *Report {
 	e := &explanation{task: t, failure: f}
@@ -121,9 +130,7 @@ func (t *task) report(f *failure) *Report {
 		Code: f.code, Title: f.code.rule().Title, Message: f.msg, Program: t.p.Name, Place: t.p.place(f.pc),
 		Stats: t.stats,
 	}
-	if f.bounds {
-		r.Miss = f.arithmetic()
-	}
+	r.Miss = e.miss()
 	e.explain(r)
 	return r
 }
@@ -140,10 +147,18 @@ func (p *Program) place(slot int) Place {
 	return at
 }
 
+// arithmetic tells by how much an access misses, nil if the failure is not
+// about that.
 func (f *failure) arithmetic() *Miss {
+	if !f.bounds {
+		return nil
+	}
 	m := &Miss{Begin: f.off, End: f.end, Have: f.have, Short: f.end - f.have}
-	if m.Short <= 0 {
+	if f.off < 0 {
 		m.Short = -f.off
+	}
+	if f.code == StackBounds {
+		m.Short = max(f.end, -frameSize-f.off)
 	}
 	return m
 }

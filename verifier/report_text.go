@@ -23,7 +23,7 @@ func (r *Report) Write(w io.Writer, color bool) error {
 	var out bytes.Buffer
 	t := reportText{&out, color}
 	t.head(r)
-	t.miss(r.Miss)
+	t.miss(r)
 	t.chain(r)
 	t.effort(r.Effort)
 	if r.Nearest != nil {
@@ -68,23 +68,30 @@ func (t *reportText) section(title string) { fmt.Fprintf(t, "\n%s\n", t.paint(bo
 const textWidth = 96
 
 // words writes running text, indented and broken into lines.
-func (t *reportText) words(text string) {
-	line := "  "
+func (t *reportText) words(text string) { t.indented("  ", text) }
+
+func (t *reportText) indented(indent, text string) {
+	line := ""
 	for _, word := range strings.Fields(text) {
-		if len(line) > 2 && utf8.RuneCountInString(line)+utf8.RuneCountInString(word) >= textWidth {
-			fmt.Fprintln(t, strings.TrimRight(line, " "))
-			line = "  "
+		if line != "" && utf8.RuneCountInString(indent)+utf8.RuneCountInString(line)+utf8.RuneCountInString(word) >= textWidth {
+			fmt.Fprintln(t, indent+line)
+			line = ""
 		}
-		line += word + " "
+		if line != "" {
+			line += " "
+		}
+		line += word
 	}
-	fmt.Fprintln(t, strings.TrimRight(line, " "))
+	if line != "" {
+		fmt.Fprintln(t, indent+line)
+	}
 }
 
 // block writes text in which indented lines are code, to be kept as they are.
 func (t *reportText) block(text string) {
 	for _, line := range strings.Split(text, "\n") {
 		if strings.HasPrefix(line, "\t") {
-			fmt.Fprintf(t, "      %s\n", t.paint(green, strings.TrimPrefix(line, "\t")))
+			fmt.Fprintf(t, "      %s\n", t.paint(green, strings.ReplaceAll(line[1:], "\t", "    ")))
 		} else {
 			t.words(line)
 		}
@@ -95,6 +102,9 @@ func (t *reportText) head(r *Report) {
 	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), r.Message)
 	if r.Program != "" {
 		fmt.Fprintf(t, "  in program %s\n", r.Program)
+	}
+	if r.Source.File != "" {
+		fmt.Fprintf(t, "  at %s\n", r.Source.Where())
 	}
 	t.source(r.Source)
 	t.code(r.Place, "")
@@ -107,7 +117,7 @@ func (t *reportText) source(s Source) {
 	case s.File == "":
 		fmt.Fprintf(t, "      %s\n", t.paint(cyan, "; "+s.Text))
 	default:
-		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.Where()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
+		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.short()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
 	}
 }
 
@@ -123,24 +133,25 @@ func (t *reportText) code(p Place, says string) {
 	fmt.Fprintln(t, strings.TrimRight(line, " "))
 }
 
-func (t *reportText) miss(m *Miss) {
+func (t *reportText) miss(r *Report) {
+	m := r.Miss
 	if m == nil {
 		return
 	}
 	t.section("Arithmetic")
-	width := 0
-	row := func(name string, value int64) {
-		width = max(width, len(fmt.Sprint(value)))
-		fmt.Fprintf(t, "  %-24s %6d\n", name, value)
+	row := func(name string, value int64) { fmt.Fprintf(t, "  %-24s %6d\n", name, value) }
+	first, end := int64(0), m.Have
+	if r.Code == StackBounds {
+		first, end = -frameSize, 0
 	}
-	if m.Begin < 0 {
+	if m.Begin < first {
 		row("the access begins at", m.Begin)
-		row("the first byte is", 0)
+		row("the first byte is", first)
 	} else {
 		row("the access ends at", m.End)
-		row("known to be there", m.Have)
+		row("known to be there up to", end)
 	}
-	row("short", m.Short)
+	fmt.Fprintf(t, "  %-24s %6s\n", "short", t.paint(red, fmt.Sprintf("%6d", m.Short)))
 }
 
 func (t *reportText) chain(r *Report) {
@@ -148,6 +159,9 @@ func (t *reportText) chain(r *Report) {
 		return
 	}
 	t.section("How it came about")
+	if r.Omitted > 0 {
+		fmt.Fprintf(t, "      (%d earlier steps are left out)\n", r.Omitted)
+	}
 	var line Source
 	for _, e := range r.Chain {
 		if e.Source != line {
@@ -182,16 +196,24 @@ func (t *reportText) effort(e *Effort) {
 	t.section("Where the steps went")
 	t.source(e.From.Source)
 	t.code(e.From, "")
+	if e.To.Slot > e.From.Slot+1 {
+		fmt.Fprintln(t, "   …")
+	}
 	if e.To.Slot != e.From.Slot {
 		t.code(e.To, "")
 	}
-	t.words(fmt.Sprintf("%d %% of the steps were from %d to %d. At %d are %d different states.", e.Share, e.From.Slot, e.To.Slot, e.From.Slot, e.States))
+	t.words(fmt.Sprintf("%d %% of the steps were from %d to %d. At %d were %d different states.", e.Share, e.From.Slot, e.To.Slot, e.At.Slot, e.States))
 	if len(e.Apart) == 0 {
 		return
 	}
 	t.section("What keeps the states apart")
 	for _, d := range e.Apart {
-		t.words(fmt.Sprintf("%-7s %d values: %s. %s", d.What, d.Values, strings.Join(d.Examples, "; "), d.Why))
+		fmt.Fprintf(t, "  %-8s %d values: %s", d.What, d.Values, strings.Join(d.Examples, ", "))
+		if d.Values > len(d.Examples) {
+			t.WriteString(", …")
+		}
+		fmt.Fprintln(t)
+		t.indented("           ", d.Why)
 	}
 }
 

@@ -2,7 +2,9 @@ package verifier
 
 import (
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/verifier/num"
@@ -40,7 +42,14 @@ func (t texts) reg(r *reg) string {
 		}
 		return "length of the packet" + from + " (" + numberText(r.num) + ")"
 	}
-	return t.value(valueOf(r))
+	v := valueOf(r)
+	if beyond := int(r.off) - int(r.span); v.Room == 0 && r.span > 0 && (r.kind == packetPtr || r.kind == metaPtr) {
+		if beyond == 0 {
+			return t.object(v) + offsetText(v.Num) + ", all before it checked"
+		}
+		return t.object(v) + offsetText(v.Num) + ", checked up to " + bytesText(beyond) + " before it"
+	}
+	return t.value(v)
 }
 
 func (t texts) value(v Value) string {
@@ -122,8 +131,13 @@ func roomText(room int) string {
 }
 
 func numberText(n num.Scalar) string {
-	if n.IsUnknown() {
+	switch {
+	case n.IsUnknown():
 		return "any number"
+	case n.SMin() == 0 && n.SMax() == math.MaxUint32 && n.SMin32() < 0 && n.Low.Size != math.MaxUint32:
+		if low := n.Low.String(); !strings.HasPrefix(low, "not") {
+			return low + " as 32 bits"
+		}
 	}
 	return n.String()
 }
