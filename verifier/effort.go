@@ -32,7 +32,7 @@ func (e *explanation) effort() *Effort {
 	from, to, share := e.hottest(counts)
 	join := e.mostStates(from, to)
 	return &Effort{
-		Share: share, From: e.p.place(from), To: e.p.place(to), At: e.p.place(join),
+		Share: share, From: e.place(from), To: e.place(to), At: e.place(join),
 		States: len(e.last.points[join]), Apart: e.apart(join),
 	}
 }
@@ -106,7 +106,7 @@ func (e *explanation) apart(slot int) []Differ {
 	for _, c := range points {
 		f := c.state.top()
 		for i := range f.regs[:10] {
-			note(location{index: uint8(i)}, e.text.reg(&f.regs[i]))
+			note(location{index: uint8(i)}, e.regText(&f.regs[i]))
 		}
 		for i := range stackBytes / 8 {
 			s := f.slotAt(i)

@@ -9,16 +9,17 @@ import (
 // the search has failed.
 type explanation struct {
 	*task
-	failure *failure
-	log     *eventLog // nil if no path was followed
-	end     int32     // the step that failed
-	text    texts
-	turned  int // slot of the comparison that is right, but the access is on the wrong side of it; -1 for none
+	failure  *failure
+	log      *eventLog // nil if no path was followed
+	end      int32     // the step that failed
+	lines    []string  // the program as text, by slot
+	mapNames []string
+	turned   int // slot of the comparison that is right, but the access is on the wrong side of it; -1 for none
 }
 
 // follow follows the failing path once more, and writes down what happens.
 func (e *explanation) follow() {
-	e.text = texts{e.p.specs()}
+	e.mapNames = e.p.mapNames()
 	if e.last == nil || e.failure.code == TooComplex {
 		return
 	}

@@ -82,9 +82,9 @@ func offsetText(offset num.Scalar) string {
 	}
 }
 
-// nameMaps tells values the names of their maps. Those of the maps in a map
-// are named after it unless the program names them itself.
-func (f *Facts) nameMaps(p *Program) {
+// mapNames are the names of maps by the numbers that [Value.Map] has. Those of
+// the maps in a map are named after it unless the program names them itself.
+func (p *Program) mapNames() []string {
 	var names []string
 	for i := range p.Maps {
 		names = append(names, p.Maps[i].Name)
@@ -98,6 +98,12 @@ func (f *Facts) nameMaps(p *Program) {
 			names = append(names, "")
 		}
 	}
+	return names
+}
+
+// nameMaps tells values the names of their maps.
+func (f *Facts) nameMaps(p *Program) {
+	names := p.mapNames()
 	name := func(v *Value) {
 		if v.hasMap() && v.Map < len(names) {
 			v.mapName = names[v.Map]

@@ -186,7 +186,7 @@ func (e *explanation) lockTaken() int32 {
 func (e *explanation) event(t told) Event {
 	step := e.log.steps[t.step]
 	ins := e.p.Insns[step.pc]
-	ev := Event{Place: e.p.place(int(step.pc)), Times: t.times}
+	ev := Event{Place: e.place(int(step.pc)), Times: t.times}
 	if isBranch(ins) {
 		ev.Branch = "not taken"
 		if target, _ := ins.Target(int(step.pc)); target == int(step.next) {
@@ -194,7 +194,7 @@ func (e *explanation) event(t told) Event {
 		}
 	}
 	if t.change == 0 {
-		ev.What, ev.After = "R"+strconv.Itoa(int(ins.Dst)), e.text.reg(&t.branch.x)
+		ev.What, ev.After = "R"+strconv.Itoa(int(ins.Dst)), e.regText(&t.branch.x)
 		return ev
 	}
 	if isCall(ins) && !isLocalCall(ins) && ins.Imm == abi.SpinLock && e.failure.code != NotPointer {
@@ -234,7 +234,7 @@ func locationName(c *change) string {
 func (e *explanation) content(c *change, s *slot) string {
 	switch {
 	case !c.at.stack || s.spill != 0:
-		return e.text.reg(&s.reg)
+		return e.regText(&s.reg)
 	case s.zero != 0 && s.zero == s.init:
 		return "0"
 	case s.init == 0:

@@ -29,7 +29,7 @@ func (e *explanation) nearest() *Check {
 
 // check makes the Check of a step.
 func (e *explanation) check(step int32, format string, args ...any) *Check {
-	return &Check{Place: e.p.place(int(e.log.steps[step].pc)), Why: fmt.Sprintf(format, args...)}
+	return &Check{Place: e.place(int(e.log.steps[step].pc)), Why: fmt.Sprintf(format, args...)}
 }
 
 // noCheck says that there is none.
@@ -42,7 +42,7 @@ func (e *explanation) at(step int32) string {
 	pc := int(e.log.steps[step].pc)
 	if e.p.Source != nil {
 		if s := e.p.Source(pc); s.File != "" {
-			return fmt.Sprintf("%d (%s)", pc, s.short())
+			return fmt.Sprintf("%d (%s)", pc, s.short().Where())
 		}
 	}
 	return itoa(int32(pc))
@@ -154,7 +154,7 @@ const wrongSide = "On this path"
 // elsewhere says why a comparison of another pointer does not cover p in
 // register r.
 func (e *explanation) elsewhere(c *compared, q *reg, r ebpf.Register, p *reg) string {
-	was := e.text.place(q)
+	was := placeText(q)
 	moved := e.parted(e.changeOf(register(e.frame(), r)), p.id)
 	if moved == 0 {
 		return fmt.Sprintf("It is about %s, not about the place in the packet that R%d comes from.", was, r)
@@ -167,13 +167,12 @@ func (e *explanation) elsewhere(c *compared, q *reg, r ebpf.Register, p *reg) st
 	return fmt.Sprintf("It is about %s. R%d was moved by %s at %s, which makes it a pointer of its own that needs a check of its own.", was, r, by, e.at(x.step))
 }
 
-// place names the place of a packet pointer.
-func (t texts) place(p *reg) string {
+// placeText names the place of a packet pointer.
+func placeText(p *reg) string {
 	if p.kind == scalar {
 		return "the length of the packet"
 	}
-	v := valueOf(p)
-	return t.object(v) + offsetText(p.num)
+	return placeNames[p.kind] + offsetText(p.num)
 }
 
 // parted returns the change, in the lineage of another one, in which a
@@ -229,7 +228,7 @@ func (e *explanation) nearestNull() *Check {
 		case ins.Op.Class() == ebpf.ClassJMP32 && c.x.id == p.id:
 			return e.check(c.step, "It compares the lower half of the pointer only, which does not tell.")
 		case ins.Op.Class() == ebpf.ClassJMP && c.x.id != p.id:
-			return e.check(c.step, "It is about R%d, %s: another pointer, from another call than R%d.", ins.Dst, e.text.reg(&c.x), r)
+			return e.check(c.step, "It is about R%d, %s: another pointer, from another call than R%d.", ins.Dst, e.regText(&c.x), r)
 		}
 	}
 	return e.noCheck("R%d is not compared with NULL on this path.", r)
@@ -255,7 +254,7 @@ func (e *explanation) loopEnd() *Check {
 		if e.a.loop[other] == e.a.loop[e.failure.pc] {
 			continue
 		}
-		return e.check(c.step, "It could leave the loop, but R%d is %s in every round.", ins.Dst, e.text.reg(&c.x))
+		return e.check(c.step, "It could leave the loop, but R%d is %s in every round.", ins.Dst, e.regText(&c.x))
 	}
 	return e.noCheck("No jump in the loop leaves it.")
 }

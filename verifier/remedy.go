@@ -279,7 +279,7 @@ func (e *explanation) room(r ebpf.Register) int64 {
 	case stackPtr:
 		return -off
 	case mapValue:
-		return int64(e.text.maps[p.obj].ValueSize) - off
+		return int64(e.last.maps[p.obj].ValueSize) - off
 	case recordPtr:
 		return int64(p.obj) - off
 	case packetPtr:

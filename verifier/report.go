@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 )
 
@@ -113,21 +112,13 @@ func (s Source) Where() string {
 	return s.File + ":" + strconv.Itoa(s.Line)
 }
 
-// short is Where without directories.
-func (s Source) short() string {
-	if s.File != "" {
-		s.File = path.Base(s.File)
-	}
-	return s.Where()
-}
-
 // report makes the report of a failure.
 func (t *task) report(f *failure) *Report {
 	e := &explanation{task: t, failure: f}
 	e.follow()
 	f = e.failure
 	r := &Report{
-		Code: f.code, Title: f.code.rule().Title, Message: f.msg, Program: t.p.Name, Place: t.p.place(f.pc),
+		Code: f.code, Title: f.code.rule().Title, Message: f.msg, Program: t.p.Name, Place: e.place(f.pc),
 		Stats: t.stats,
 	}
 	r.Miss = e.miss()

@@ -100,11 +100,12 @@ func (t *reportText) block(text string) {
 
 func (t *reportText) head(r *Report) {
 	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), r.Message)
-	if r.Program != "" {
-		fmt.Fprintf(t, "  in program %s\n", r.Program)
-	}
+	where := r.Program
 	if r.Source.File != "" {
-		fmt.Fprintf(t, "  at %s\n", r.Source.Where())
+		where = strings.TrimPrefix(where+", "+r.Source.Where(), ", ")
+	}
+	if where != "" {
+		fmt.Fprintf(t, "  in %s\n", where)
 	}
 	t.source(r.Source)
 	t.code(r.Place, "")
@@ -117,7 +118,7 @@ func (t *reportText) source(s Source) {
 	case s.File == "":
 		fmt.Fprintf(t, "      %s\n", t.paint(cyan, "; "+s.Text))
 	default:
-		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.short()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
+		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.short().Where()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
 	}
 }
 

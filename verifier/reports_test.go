@@ -22,11 +22,11 @@ var reportFiles = []string{"shape", "memory", "registers", "calls", "references"
 // tables for each code, and of all C programs in testdata/verifier/reports.
 func TestReports(t *testing.T) {
 	texts := map[string]*strings.Builder{}
-	write := func(file string, p *verifier.Program, r *verifier.Report) {
+	write := func(file string, p *verifier.Program, code string, r *verifier.Report) {
 		if texts[file] == nil {
 			texts[file] = new(strings.Builder)
 		}
-		fmt.Fprintf(texts[file], "==== %s\n%+v\n", p.Name, r)
+		fmt.Fprintf(texts[file], "==== %s\n%s\n%+v\n", p.Name, code, r)
 	}
 	for _, p := range firstOfEachCode() {
 		v := program(&p)
@@ -35,8 +35,7 @@ func TestReports(t *testing.T) {
 			t.Errorf("%s: accepted", p.Name)
 			continue
 		}
-		v.Name += "\n" + listing(v)
-		write(reportFiles[r.Code/100], v, r)
+		write(reportFiles[r.Code/100], v, listing(v), r)
 	}
 	for _, file := range []string{"packet", "maps"} {
 		for _, p := range rejectedC(t, file) {
@@ -45,7 +44,7 @@ func TestReports(t *testing.T) {
 				t.Errorf("%s: accepted", p.Name)
 				continue
 			}
-			write(file+"_c", p, r)
+			write(file+"_c", p, "", r)
 		}
 	}
 	for file, got := range texts {

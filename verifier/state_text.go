@@ -3,133 +3,48 @@ package verifier
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
-	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/verifier/num"
 )
 
-// Describe says in words what a value is: "packet+14, 20 bytes checked",
-// "0..60 step 4", "value of counters or NULL".
-func (p *Program) Describe(v Value) string { return texts{p.specs()}.value(v) }
-
-// specs returns the descriptions of maps by the numbers that [Value.Map] has.
-func (p *Program) specs() []abi.MapSpec {
-	specs := p.Maps[:len(p.Maps):len(p.Maps)]
-	for i := range p.Maps {
-		if p.Maps[i].Inner != nil {
-			specs = append(specs, *p.Maps[i].Inner)
-		}
-	}
-	return specs
-}
-
-// texts tells what is known, in words.
-type texts struct{ maps []abi.MapSpec }
-
-// reg tells what is known of a register.
-func (t texts) reg(r *reg) string {
+// regText tells what is known of a register, as [Value.String] does, and what
+// that leaves out: why something is not known, and checks that do not reach.
+func (e *explanation) regText(r *reg) string {
 	switch {
 	case r.kind == unset && r.has(clobbered):
 		return "lost in the call"
+	case r.kind == unset:
+		return "not set"
 	case r.has(stale):
 		return "no pointer any more"
+	case r.kind == scalar && r.has(length) && (r.off != 0 || r.id != 0):
+		return fmt.Sprintf("length of the packet from byte %d on (%s)", r.off, numberText(r.num))
 	case r.kind == scalar && r.has(length):
-		from := ""
-		if r.off != 0 || r.id != 0 {
-			from = fmt.Sprintf(" from byte %d on", r.off)
-		}
-		return "length of the packet" + from + " (" + numberText(r.num) + ")"
+		return "length of the packet (" + numberText(r.num) + ")"
+	case r.kind == scalar:
+		return numberText(r.num)
 	}
 	v := valueOf(r)
-	if beyond := int(r.off) - int(r.span); v.Room == 0 && r.span > 0 && (r.kind == packetPtr || r.kind == metaPtr) {
-		if beyond == 0 {
-			return t.object(v) + offsetText(v.Num) + ", all before it checked"
-		}
-		return t.object(v) + offsetText(v.Num) + ", checked up to " + bytesText(beyond) + " before it"
+	if v.hasMap() && v.Map < len(e.mapNames) {
+		v.mapName = e.mapNames[v.Map]
 	}
-	return t.value(v)
+	text := v.String()
+	if r.kind != packetPtr && r.kind != metaPtr || v.Room > 0 {
+		return text
+	}
+	switch beyond := int(r.off) - int(r.span); {
+	case r.span == 0:
+		return text + ", none known"
+	case beyond == 0:
+		return text + ", all before it known"
+	default:
+		return text + fmt.Sprintf(", known up to %s before it", bytesText(beyond))
+	}
 }
 
-func (t texts) value(v Value) string {
-	switch v.Kind {
-	case Nothing:
-		return "not set"
-	case Number:
-		return numberText(v.Num)
-	}
-	text := t.object(v) + offsetText(v.Num)
-	switch v.Kind {
-	case PacketPointer, MetadataPointer:
-		text += ", " + roomText(v.Room)
-	case StackPointer:
-		if v.Frame > 0 {
-			text += " of frame " + strconv.Itoa(v.Frame)
-		}
-	}
-	if v.Nullable {
-		text += " or NULL"
-	}
-	return text
-}
-
-func (t texts) object(v Value) string {
-	switch v.Kind {
-	case ContextPointer:
-		return "context"
-	case MapPointer:
-		return "map " + t.mapName(v.Map)
-	case ValuePointer:
-		return "value of " + t.mapName(v.Map)
-	case KeyPointer:
-		return "key of " + t.mapName(v.Map)
-	case StackPointer:
-		return "R10"
-	case PacketPointer:
-		return "packet"
-	case MetadataPointer:
-		return "metadata"
-	case PacketEnd:
-		return "end of the packet"
-	case RecordPointer:
-		return "record of " + bytesText(v.Size)
-	case SocketPointer:
-		return "socket"
-	case FlowKeysPointer:
-		return "flow keys"
-	}
-	return "function"
-}
-
-func (t texts) mapName(i int) string {
-	if i < len(t.maps) && t.maps[i].Name != "" {
-		return t.maps[i].Name
-	}
-	return "map " + strconv.Itoa(i)
-}
-
-// offsetText is "+14", "-8", "+(14..74 step 4)", and nothing for 0.
-func offsetText(off num.Scalar) string {
-	if c, ok := off.IsConst(); ok {
-		if c == 0 {
-			return ""
-		}
-		return fmt.Sprintf("%+d", int64(c))
-	}
-	return "+(" + numberText(off) + ")"
-}
-
-func roomText(room int) string {
-	switch room {
-	case 0:
-		return "unchecked"
-	case 1:
-		return "1 byte checked"
-	}
-	return strconv.Itoa(room) + " bytes checked"
-}
-
+// numberText is a number as [num.Product.String] writes it, but for those of
+// which only the lower half has bounds and may be negative.
 func numberText(n num.Scalar) string {
 	switch {
 	case n.IsUnknown():
@@ -140,4 +55,20 @@ func numberText(n num.Scalar) string {
 		}
 	}
 	return n.String()
+}
+
+// place describes an instruction, with the names of maps and functions unless
+// there is no sense in the program.
+func (e *explanation) place(slot int) Place {
+	at := e.p.place(slot)
+	if e.failure.code == Malformed {
+		return at
+	}
+	if e.lines == nil {
+		e.lines = e.p.text()
+	}
+	if slot < len(e.lines) {
+		at.Insn = e.lines[slot]
+	}
+	return at
 }
