@@ -1,6 +1,9 @@
 package verifier
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
@@ -17,25 +20,55 @@ type verifier struct {
 	relevant *relevance
 	fine     bool // the offsets of packet pointers are not rounded either
 
-	state   *state // of the path being followed
-	pc      int    // of the instruction being looked at
-	next    int    // where the path goes on
-	ended   bool   // the path does not go on
-	at      *checkpoint
+	state *state // of the path being followed
+	pc    int    // of the instruction being looked at
+	next  int    // where the path goes on
+	ended bool   // the path does not go on
+	at    *checkpoint
+	slots slotFacts
+	depth []int32 // by function, how many bytes of stack it uses
+
+	stats  Stats
+	left   int     // steps
+	differ spot    // what covers found to differ
+	watch  watcher // nil in a plain search
+	*scratch
+}
+
+// A scratch is the memory of a search, which another one can use after it.
+type scratch struct {
 	trail   []int32 // where the path went on after each jump; see refine.go
 	pending []branch
 	points  [][]*checkpoint // by slot
-	slots   slotFacts
-	depth   []int32 // by function, how many bytes of stack it uses
+	spare   []*state        // states that nobody uses any more
+	ids     renumbering
+	pairs   idPairs
+}
 
-	stats  Stats
-	left   int      // steps
-	spare  []*state // states that nobody uses any more
-	ids    renumbering
-	pairs  idPairs
-	differ spot // what covers found to differ
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-	watch watcher // nil in a plain search
+// spareStates is how many states are kept for the next search: what those of
+// everyday programs need.
+const spareStates = 128
+
+// done gives the memory of the search back. What it has found out stays.
+func (v *verifier) done() {
+	s := v.scratch
+	for i, points := range s.points {
+		for _, c := range points {
+			if c.state != nil && len(s.spare) < spareStates {
+				v.release(c.state)
+			}
+		}
+		clear(points)
+		s.points[i] = points[:0]
+	}
+	clear(s.spare[min(len(s.spare), spareStates):])
+	s.spare = s.spare[:min(len(s.spare), spareStates)]
+	clear(s.pending[:cap(s.pending)])
+	s.trail, s.pending = s.trail[:0], s.pending[:0]
+	v.scratch = nil
+	scratches.Put(s)
 }
 
 // A branch is a path that has yet to be followed.
@@ -59,6 +92,7 @@ type watcher interface {
 // newVerifier prepares a search.
 func newVerifier(p *Program, a *analysis, o Options, relevant *relevance) *verifier {
 	v := &verifier{p: p, o: o, a: a, relevant: relevant, ctx: abi.ContextOf(p.Type), left: o.Steps}
+	v.scratch = scratches.Get().(*scratch)
 	v.maps = p.Maps
 	for i := range p.Maps {
 		if p.Maps[i].Inner != nil {
@@ -91,8 +125,8 @@ func (v *verifier) search() *failure {
 	v.stats.Searches++
 	v.state = v.start()
 	v.pc, v.at = 0, nil
-	if v.points == nil {
-		v.points = make([][]*checkpoint, len(v.p.Insns))
+	if len(v.points) != len(v.p.Insns) {
+		v.points = slices.Grow(v.points[:0], len(v.p.Insns))[:len(v.p.Insns)]
 	}
 	for {
 		if f := v.path(); f != nil {

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/verifier"
 )
@@ -67,6 +71,30 @@ func BenchmarkVerify(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(steps), "ns/step")
 			b.ReportMetric(float64(steps), "steps")
+		})
+	}
+}
+
+// BenchmarkFilter verifies everyday filters, lifted for XDP.
+func BenchmarkFilter(b *testing.B) {
+	for _, expr := range []string{"ip", "tcp port 80", "host 10.0.0.1 and not port 22", "icmp6 or (udp portrange 1000-2000)"} {
+		classic, err := filter.Compile(expr, filter.Options{LinkType: cbpf.LinkEthernet})
+		if err != nil {
+			b.Fatal(err)
+		}
+		lifted, err := lift.Lift(classic.Insns, lift.Options{Hook: abi.HookXDP, Access: lift.Direct})
+		if err != nil {
+			b.Fatal(err)
+		}
+		p := &verifier.Program{Type: lifted.Type, Insns: lifted.Insns}
+		b.Run(expr, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, report := verifier.Verify(p, verifier.Options{}); report != nil {
+					b.Fatal(report)
+				}
+			}
+			b.ReportMetric(float64(len(p.Insns)), "insns")
 		})
 	}
 }

@@ -59,6 +59,7 @@ func (t *task) search() *failure {
 // verifier makes the verifier for a search.
 func (t *task) verifier(r *relevance) *verifier {
 	v := newVerifier(t.p, t.a, t.o, r)
+	t.used = append(t.used, v)
 	if t.o.Facts {
 		v.watch = make(factCollector, len(t.p.Insns))
 	}
@@ -75,6 +76,7 @@ func (t *task) finish(v *verifier) {
 // if it is real, and otherwise whether there was something to be learned.
 func (t *task) refine(v *verifier, r *relevance) (real *failure, learned bool) {
 	exact := newVerifier(t.p, t.a, t.o, nil)
+	defer exact.done()
 	f, blocked := exact.replay(v.trail)
 	v.stats.Steps += exact.stats.Steps
 	if f != nil {

@@ -48,6 +48,7 @@ func Verify(p *Program, o Options) (*Proof, *Report) {
 		o.Steps = DefaultSteps
 	}
 	t := &task{p: p, o: o}
+	defer t.done()
 	if f := t.prepare(); f != nil {
 		return nil, t.report(f)
 	}
@@ -67,7 +68,15 @@ type task struct {
 	o     Options
 	a     *analysis
 	last  *verifier // the search that counts
+	used  []*verifier
 	stats Stats
+}
+
+// done gives back the memory of the searches.
+func (t *task) done() {
+	for _, v := range t.used {
+		v.done()
+	}
 }
 
 // prepare does what does not need paths.
