@@ -270,7 +270,7 @@ func (a *analysis) placeCheckpoints() {
 		return
 	}
 	for i, ins := range a.p.Insns {
-		if takesCallback(helperOf(ins)) {
+		if takesCallback(a.p.helperOf(ins)) {
 			a.checkpoint[i+1] = true
 		}
 	}
@@ -308,7 +308,7 @@ func bySlot(c callSite, slot int32) int { return int(c.slot - slot) }
 func (a *analysis) propagateMoves() {
 	for i, ins := range a.p.Insns {
 		if isCall(ins) && !isLocalCall(ins) {
-			h := helperOf(ins)
+			h := a.p.helperOf(ins)
 			if h == nil || h.MovesPacket || h.ID == abi.TailCall {
 				a.funcs[a.fn[i]].movesPacket = true
 			}

@@ -75,7 +75,7 @@ func (v *verifier) callee(ins ebpf.Instruction) (*helperCall, *failure) {
 	case ins.Src == ebpf.CallKfunc:
 		return nil, v.fail(KernelFunction, -1, "kernel function %d: there are none here", ins.Imm)
 	}
-	h := abi.HelperByID(ins.Imm)
+	h := v.p.helperOf(ins)
 	switch {
 	case h == nil && ebpf.HelperName(ins.Imm) == "":
 		return nil, v.fail(UnknownHelper, -1, "there is no helper function %d", ins.Imm)

@@ -241,15 +241,6 @@ func isLocalCall(ins ebpf.Instruction) bool {
 	return ins.Op == ebpf.ClassJMP|ebpf.Call && ins.Src == ebpf.CallLocal
 }
 
-// helperOf returns the prototype of the helper function that an instruction
-// calls, nil if it calls something else or one that is not known.
-func helperOf(ins ebpf.Instruction) *abi.Helper {
-	if ins.Op != ebpf.ClassJMP|ebpf.Call || ins.Src != ebpf.CallHelper {
-		return nil
-	}
-	return abi.HelperByID(ins.Imm)
-}
-
 // takesCallback reports whether a helper function calls a function of the
 // program.
 func takesCallback(h *abi.Helper) bool {

@@ -85,7 +85,7 @@ func (t *tracer) effectAt(slot int32, e *effect) {
 	ins := t.p.Insns[slot]
 	r := &t.regs
 	*e = effect{}
-	e.reads, e.writes = registers(ins)
+	e.reads, e.writes = t.p.registers(ins)
 	switch ins.Op.Class() {
 	case ebpf.ClassLDX:
 		e.addr = r[ins.Src]
@@ -128,7 +128,7 @@ func (t *tracer) callEffect(e *effect, slot int32) {
 			frames |= bit(r)
 		}
 	}
-	switch h := helperOf(ins); {
+	switch h := t.p.helperOf(ins); {
 	case isLocalCall(ins):
 		t.siteAt(slot).frames = frames
 	case h == nil && frames != 0:

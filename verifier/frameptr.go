@@ -224,7 +224,7 @@ func (t *tracer) passCall(slot int32) {
 	result := content{kind: holdsNumber}
 	if isLocalCall(ins) {
 		t.enter(slot, func(r ebpf.Register) content { return t.regs[r].argument() })
-	} else if h := helperOf(ins); h != nil {
+	} else if h := t.p.helperOf(ins); h != nil {
 		switch h.Returns {
 		case abi.ReturnsValue:
 			result = content{kind: holdsPointer}

@@ -148,7 +148,7 @@ func (l *lister) news(slot int, begins bool) []Fact {
 	if facts == nil {
 		return nil
 	}
-	needed := shownAnyway(l.proof.program.Insns[slot])
+	needed := l.proof.program.shownAnyway(slot)
 	for r, v := range facts.Registers[:10] {
 		if l.analysis.liveRegs[slot]>>r&1 == 0 || v.Kind == Nothing {
 			continue
@@ -207,7 +207,8 @@ func (s StackValue) isZero() bool {
 // shownAnyway are the registers of which an instruction is always told: that
 // with the address of a load or a store, the arguments of a call, and what the
 // program returns.
-func shownAnyway(ins ebpf.Instruction) uint16 {
+func (p *Program) shownAnyway(slot int) uint16 {
+	ins := p.Insns[slot]
 	switch ins.Op.Class() {
 	case ebpf.ClassLDX:
 		return bit(ins.Src)
@@ -215,7 +216,7 @@ func shownAnyway(ins ebpf.Instruction) uint16 {
 		return bit(ins.Dst)
 	}
 	if isExit(ins) || isCall(ins) {
-		reads, _ := registers(ins)
+		reads, _ := p.registers(ins)
 		return reads
 	}
 	return 0

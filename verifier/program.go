@@ -32,7 +32,7 @@ type Program struct {
 	Egress bool
 
 	// Helpers are the prototypes of helper functions beside those in
-	// [abi.Helpers], or in place of them.
+	// [abi.Helpers]. One of a number that is there must be the same.
 	Helpers []abi.Helper
 
 	// ContextSize is the size in bytes of a context that is bytes

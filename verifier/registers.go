@@ -16,7 +16,7 @@ func argRegister(i int) ebpf.Register { return ebpf.R1 + ebpf.Register(i) }
 
 // registers returns the registers that an instruction reads and writes; of
 // calls of the program's functions, not what those read.
-func registers(ins ebpf.Instruction) (reads, writes uint16) {
+func (p *Program) registers(ins ebpf.Instruction) (reads, writes uint16) {
 	dst, src := bit(ins.Dst), bit(ins.Src)
 	switch ins.Op.Class() {
 	case ebpf.ClassALU, ebpf.ClassALU64:
@@ -40,7 +40,7 @@ func registers(ins ebpf.Instruction) (reads, writes uint16) {
 		}
 		return dst | src, 0
 	}
-	return jumpRegisters(ins)
+	return p.jumpRegisters(ins)
 }
 
 func legacyRegisters(ins ebpf.Instruction) (reads, writes uint16) {
@@ -68,14 +68,14 @@ func atomicRegisters(ins ebpf.Instruction) (reads, writes uint16) {
 	return dst | src, 0
 }
 
-func jumpRegisters(ins ebpf.Instruction) (reads, writes uint16) {
+func (p *Program) jumpRegisters(ins ebpf.Instruction) (reads, writes uint16) {
 	switch {
 	case isExit(ins):
 		return bit(ebpf.R0), 0
 	case isLocalCall(ins):
 		return 0, callerRegs
 	case isCall(ins):
-		return callReads(ins), callerRegs
+		return p.callReads(ins), callerRegs
 	case isBranch(ins):
 		reads = bit(ins.Dst)
 		if ins.Op.Source() == ebpf.SourceX {
@@ -87,8 +87,8 @@ func jumpRegisters(ins ebpf.Instruction) (reads, writes uint16) {
 
 // callReads returns the registers that a call reads which does not go to a
 // function of the program: all arguments where there is no prototype.
-func callReads(ins ebpf.Instruction) uint16 {
-	if h := helperOf(ins); h != nil {
+func (p *Program) callReads(ins ebpf.Instruction) uint16 {
+	if h := p.helperOf(ins); h != nil {
 		return argRegs & (2<<len(h.Args) - 1)
 	}
 	if ins.Op == ebpf.CallX {

@@ -224,7 +224,7 @@ func (s *relevance) reachedByCall(slot int) uint64 {
 
 func (s *relevance) beforeHelper(slot int32, m *liveness) {
 	e := &s.effects[slot]
-	h := helperOf(s.p.Insns[slot])
+	h := s.p.helperOf(s.p.Insns[slot])
 	if h == nil {
 		m.regs |= e.reads
 		m.stack = m.stack.or(e.uses)

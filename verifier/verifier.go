@@ -92,6 +92,9 @@ func (t *task) prepare() *failure {
 	if abi.ContextOf(t.p.Type) == nil && !t.p.Type.HasByteContext() {
 		return &failure{code: Malformed, reg: -1, msg: "programs of type " + t.p.Type.String() + " are not known here"}
 	}
+	if f := t.p.checkHelpers(); f != nil {
+		return f
+	}
 	var f *failure
 	t.a, f = analyse(t.p)
 	return f

@@ -3,6 +3,7 @@ package abi_test
 import (
 	"testing"
 
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
@@ -83,7 +84,7 @@ func TestAccess(t *testing.T) {
 func TestHelpers(t *testing.T) {
 	last := int32(0)
 	for _, h := range abi.Helpers {
-		if h.ID <= last || h.Name() == "" {
+		if h.ID <= last || ebpf.HelperName(h.ID) == "" {
 			t.Errorf("helper %d %q is out of order or unknown", h.ID, h.Name())
 		}
 		last = h.ID

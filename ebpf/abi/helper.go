@@ -2,6 +2,7 @@ package abi
 
 import (
 	"sort"
+	"strconv"
 
 	"github.com/bpflab/bpflab/ebpf"
 )
@@ -70,8 +71,14 @@ const (
 	ReturnsLength                // a number of bytes up to the size among the arguments, or an error
 )
 
-// Name returns the helper's name with its prefix, such as "bpf_skb_load_bytes".
-func (h *Helper) Name() string { return ebpf.HelperName(h.ID) }
+// Name returns the helper's name with its prefix, such as "bpf_skb_load_bytes";
+// "helper 7777" if the number is none of the kernel's.
+func (h *Helper) Name() string {
+	if name := ebpf.HelperName(h.ID); name != "" {
+		return name
+	}
+	return "helper " + strconv.Itoa(int(h.ID))
+}
 
 // HelperByID returns the helper function with the given number, or nil if it
 // is not in the table.
