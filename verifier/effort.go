@@ -149,7 +149,7 @@ func (e *explanation) matters(r *relevance, slot int, at location) string {
 func (e *explanation) nextBranch(slot int, r ebpf.Register) int {
 	for ; slot < len(e.p.Insns); slot += e.p.Insns[slot].Width() {
 		ins := e.p.Insns[slot]
-		reads, writes := registers(ins)
+		reads, writes := e.p.registers(ins)
 		if isBranch(ins) && reads>>r&1 != 0 {
 			return slot
 		}

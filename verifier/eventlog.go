@@ -125,7 +125,7 @@ func (l *eventLog) finish(now *state, next int) {
 
 // compare writes down what is different in a frame that was there before.
 func (l *eventLog) compare(frame int, old, now *frame, ins ebpf.Instruction) {
-	_, writes := registers(ins)
+	_, writes := l.v.p.registers(ins)
 	current := frame == int(l.steps[len(l.steps)-1].frame)
 	returns := isExit(ins) && !current && frame == int(l.steps[len(l.steps)-1].frame)-1
 	for i := range now.regs {

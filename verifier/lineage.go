@@ -77,7 +77,7 @@ func (e *explanation) roots() []int32 {
 	}
 	switch e.failure.code {
 	case PointerRange, PointerOperation, Pointer32, PointerCut, PointerLeak, PointerCompare:
-		if reads, _ := registers(ins); !isCall(ins) && reads>>ins.Src&1 != 0 {
+		if reads, _ := e.p.registers(ins); !isCall(ins) && reads>>ins.Src&1 != 0 {
 			add(e.changeOf(register(e.frame(), ins.Src)))
 		}
 	case LockHeld, LockedCall, LockTwice, UnlockedWrong:
