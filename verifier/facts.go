@@ -43,6 +43,7 @@ type Value struct {
 	Room     int        // of a pointer into the packet or its metadata: the bytes from there on that are known to be there
 
 	mapName string // for the text
+	home    int    // the frame of the function, likewise
 }
 
 // A StackValue is what is known of a part of the stack.
@@ -66,7 +67,7 @@ func (p *Proof) Facts(slot int) *Facts {
 	for i := range known.stack {
 		f.Stack = appendSlot(f.Stack, &known.stack[i], -8*(i+1))
 	}
-	f.nameMaps(&p.program)
+	f.complete(&p.program)
 	return f
 }
 

@@ -19,9 +19,10 @@ import (
 //
 // A number is as [num.Product.String] writes it. The offset is that from the
 // start of the place, of the stack from R10; it is left out if it is 0. Frames
-// count from 0, the program's own, which is left out. The bytes known are
-// those of the packet that have been compared with its end, from the pointer
-// on. A map without a name, and that of a value made by hand, is its number.
+// count from 0, the program's; that of the function that the instruction is in
+// is left out. The bytes known are those of the packet that have been compared
+// with its end, from the pointer on. A map without a name, and that of a value
+// made by hand, is its number.
 func (v Value) String() string {
 	switch v.Kind {
 	case Nothing:
@@ -32,7 +33,7 @@ func (v Value) String() string {
 	var b strings.Builder
 	b.WriteString(v.place())
 	b.WriteString(offsetText(v.Num))
-	if v.Frame > 0 {
+	if v.Frame != v.home {
 		fmt.Fprintf(&b, " of frame %d", v.Frame)
 	}
 	if v.Room > 0 {
@@ -82,8 +83,32 @@ func offsetText(offset num.Scalar) string {
 	}
 }
 
-// mapNames are the names of maps by the numbers that [Value.Map] has. Those of
-// the maps in a map are named after it unless the program names them itself.
+// complete adds to values what their text tells of the surroundings: the frame
+// that is the function's own, and the names of maps.
+func (f *Facts) complete(p *Program) {
+	home, names := f.Registers[10].Frame, p.mapNames()
+	complete := func(v *Value) {
+		if v.Kind == StackPointer {
+			v.home = home
+		}
+		if v.hasMap() && v.Map < len(names) {
+			v.mapName = names[v.Map]
+		}
+	}
+	for i := range f.Registers {
+		complete(&f.Registers[i])
+	}
+	for i := range f.Stack {
+		complete(&f.Stack[i].Value)
+	}
+}
+
+func (v Value) hasMap() bool {
+	return v.Kind == MapPointer || v.Kind == ValuePointer || v.Kind == KeyPointer
+}
+
+// mapNames are the names of maps by the numbers that [Value.Map] has. The maps in a map are
+// named after it unless the program tells their name.
 func (p *Program) mapNames() []string {
 	var names []string
 	for i := range p.Maps {
@@ -99,26 +124,6 @@ func (p *Program) mapNames() []string {
 		}
 	}
 	return names
-}
-
-// nameMaps tells values the names of their maps.
-func (f *Facts) nameMaps(p *Program) {
-	names := p.mapNames()
-	name := func(v *Value) {
-		if v.hasMap() && v.Map < len(names) {
-			v.mapName = names[v.Map]
-		}
-	}
-	for i := range f.Registers {
-		name(&f.Registers[i])
-	}
-	for i := range f.Stack {
-		name(&f.Stack[i].Value)
-	}
-}
-
-func (v Value) hasMap() bool {
-	return v.Kind == MapPointer || v.Kind == ValuePointer || v.Kind == KeyPointer
 }
 
 // String is the bytes and what is in them: "[r10-8] = value of flows or NULL",
