@@ -181,3 +181,19 @@ func plain(r *reg) {
 	r.id, r.ref, r.off = 0, 0, 0
 	r.flags &= nullable
 }
+
+// sharpen collects the facts once more in a search that forgets no number:
+// what does not matter for the verdict may for who reads it. If that takes many
+// more steps, the facts of the search that has led to the verdict must do.
+func (t *task) sharpen() {
+	if !t.o.Facts || t.last.relevant == nil {
+		return
+	}
+	o := t.o
+	o.Steps = min(o.Steps, 8*t.stats.Steps+10_000)
+	v := newVerifier(t.p, t.a, o, nil)
+	v.watch = make(factCollector, len(t.p.Insns))
+	if v.search() == nil {
+		t.last = v
+	}
+}

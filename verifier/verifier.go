@@ -59,6 +59,7 @@ func Verify(p *Program, o Options) (*Proof, *Report) {
 	if f != nil {
 		return nil, t.report(f)
 	}
+	t.sharpen()
 	return t.proof(), nil
 }
 
