@@ -2,7 +2,6 @@ package verifier_test
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -153,20 +152,7 @@ func goldenListing(t *testing.T, name string, p *verifier.Program) {
 	if err := proof.WriteListing(&got, false); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", "listing", name+".txt")
-	if *update {
-		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s: the listing is another (-want +got); -update writes it:\n%s", name, diff)
-	}
+	golden(t, filepath.Join("../testdata/verifier/listings", name+".txt"), got.String())
 }
 
 // liftedFilter makes a program of a filter, with the parts of the filter as
