@@ -43,12 +43,12 @@ func TestTables(t *testing.T) {
 		}
 	}
 	if *update {
-		record(t, messages)
+		writeMessages(t, messages)
 	}
 }
 
-// record writes messages into the files.
-func record(t *testing.T, messages map[string]string) {
+// writeMessages writes messages into the files.
+func writeMessages(t *testing.T, messages map[string]string) {
 	t.Helper()
 	files, err := filepath.Glob("../testdata/verifier/rejects/*.txt")
 	if err != nil {

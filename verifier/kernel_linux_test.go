@@ -1,0 +1,224 @@
+package verifier_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	programs "github.com/bpflab/bpflab/testdata/verifier"
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+var (
+	verdicts = flag.Int("verdicts", 50_000, "how many random programs are compared with the kernel's verifier")
+	seed     = flag.Uint64("seed", 2026, "seed of the random programs")
+	show     = flag.Int("show", 0, "how many programs are shown of each class of differences")
+)
+
+// A difference is a class of programs about which the kernel and we disagree.
+type difference struct {
+	class string // who accepts, and the other's reason
+	count int
+	bad   bool // not one of the classes that are known
+	shown []string
+}
+
+// A comparison collects the verdicts on random programs.
+type comparison struct {
+	sync.Mutex
+	*referee
+	corpus                []*verifier.Program
+	compared, both, ahead int // all; accepted by both; accepted here and not there
+	behind                int // accepted there and not here
+	differences           map[string]*difference
+}
+
+// TestVerdictsAgainstKernel compares verdicts on random programs and on
+// mutations of real ones. A program that is accepted here and not by the
+// kernel must be of a class where the kernel is known to be the less precise
+// one, and must do no harm when it runs. What the kernel accepts is rejected
+// here for not more than one program in 200.
+func TestVerdictsAgainstKernel(t *testing.T) {
+	c := &comparison{referee: newReferee(t), corpus: corpus(t), differences: map[string]*difference{}}
+	n := *verdicts
+	if testing.Short() {
+		n /= 20
+	}
+	workers := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				c.judge(t, i)
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d programs: %d accepted by both, %d only here, %d only by the kernel", c.compared, c.both, c.ahead, c.behind)
+	byCount := slices.SortedFunc(maps.Values(c.differences), func(a, b *difference) int { return b.count - a.count })
+	for _, d := range byCount {
+		t.Logf("%6d %s", d.count, d.class)
+		for _, text := range d.shown {
+			t.Log(text)
+		}
+		if d.bad {
+			t.Errorf("%d programs: %s", d.count, d.class)
+		}
+	}
+	if c.behind*200 > c.compared {
+		t.Errorf("%d of %d programs are rejected that the kernel accepts", c.behind, c.compared)
+	}
+	if c.both*5 < c.compared {
+		t.Errorf("only %d of %d programs are safe: they test little", c.both, c.compared)
+	}
+}
+
+// corpus are the programs that are mutated.
+func corpus(t *testing.T) []*verifier.Program {
+	t.Helper()
+	var all []*verifier.Program
+	for _, p := range slices.Concat(programs.Rejects(), programs.Accepts(), programs.Bugs()) {
+		if slices.Contains(randomTypes, p.Type) && p.Code != int(verifier.TooComplex) && !strings.HasPrefix(p.Kernel, "cannot") {
+			all = append(all, program(&p))
+		}
+	}
+	return append(all, ownPrograms(t)...)
+}
+
+// make writes program i.
+func (c *comparison) program(i int) *verifier.Program {
+	rnd := rand.New(rand.NewPCG(*seed, uint64(i)))
+	for {
+		var p *verifier.Program
+		switch rnd.IntN(10) {
+		case 0, 1, 2, 3, 4:
+			p = random(rnd)
+		case 5, 6:
+			p = mutate(rnd, random(rnd))
+		default:
+			p = mutate(rnd, c.corpus[rnd.IntN(len(c.corpus))])
+		}
+		if ebpf.Validate(p.Insns) == nil {
+			return p
+		}
+	}
+}
+
+// judge compares the verdicts on program i.
+func (c *comparison) judge(t *testing.T, i int) {
+	p := c.program(i)
+	proof, report := verifier.Verify(p, verifier.Options{})
+	accepted, err := c.load(p, nil)
+	if err != nil {
+		t.Errorf("program %d: %v", i, err)
+		return
+	}
+	c.Lock()
+	c.compared++
+	if accepted && proof != nil {
+		c.both++
+	}
+	c.Unlock()
+	switch {
+	case proof != nil && !accepted:
+		words := c.words(p)
+		class, known := kernelIsLess(words)
+		d := difference{class: "only here; the kernel: " + class, bad: !known}
+		if err := runs(p, i); err != nil {
+			d = difference{class: "only here, AND IT FAULTS: " + err.Error(), bad: true}
+		}
+		c.add(d, i, p, words)
+	case proof == nil && accepted:
+		c.add(difference{class: fmt.Sprintf("only the kernel; here V%03d: %s", report.Code, numbers.ReplaceAllString(report.Message, "N"))}, i, p, report.Error())
+	}
+}
+
+var numbers = regexp.MustCompile(`-?\b(0x[0-9a-f]+|\d+)\b`)
+
+func (c *comparison) add(d difference, i int, p *verifier.Program, words string) {
+	c.Lock()
+	defer c.Unlock()
+	if strings.HasPrefix(d.class, "only here") {
+		c.ahead++
+	} else {
+		c.behind++
+	}
+	have := c.differences[d.class]
+	if have == nil {
+		have = &d
+		c.differences[d.class] = have
+	}
+	have.count++
+	if len(have.shown) < *show {
+		have.shown = append(have.shown, fmt.Sprintf("program %d, %v: %s\n%s", i, p.Type, words, strings.Join(listing(p.Insns), "\n")))
+	}
+}
+
+func listing(prog []ebpf.Instruction) []string {
+	text := ebpf.Disassemble(prog)
+	for i := range text {
+		text[i] = fmt.Sprintf("%4d: %s", i, text[i])
+	}
+	return text
+}
+
+// lessPrecise are the classes of programs that are safe, accepted here, and
+// rejected by the kernel.
+var lessPrecise = []*regexp.Regexp{}
+
+// kernelIsLess returns the class of the kernel's reason.
+func kernelIsLess(words string) (class string, known bool) {
+	_, reason, ok := strings.Cut(words, " / ")
+	if !ok {
+		reason = words
+	}
+	for _, r := range lessPrecise {
+		if r.MatchString(reason) {
+			return r.String(), true
+		}
+	}
+	return numbers.ReplaceAllString(reason, "N"), false
+}
+
+// runs runs a program that was accepted on some packets, every access checked.
+func runs(p *verifier.Program, seed int) error {
+	rnd := rand.New(rand.NewPCG(1, uint64(seed)))
+	m, err := vm.Load(vm.Collection{Programs: []vm.Program{{Type: p.Type, Insns: p.Insns}}, Maps: p.Maps}, vm.Options{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	packets := make([]engine.Packet, 20)
+	for i := range packets {
+		data := make([]byte, 14+rnd.IntN(100))
+		for j := range data {
+			data[j] = byte(rnd.Uint32())
+		}
+		packets[i] = engine.Packet{Data: data, WireLen: uint32(len(data))}
+	}
+	out := make([]engine.Result, len(packets))
+	if err := m.Run(packets, out); err != nil {
+		return err
+	}
+	for i := range out {
+		var fault *vm.Fault
+		if errors.As(out[i].Fault, &fault) {
+			return errors.New(numbers.ReplaceAllString(fault.Msg, "N"))
+		}
+	}
+	return nil
+}
+
+var _ = abi.XDP
