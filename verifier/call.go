@@ -60,6 +60,9 @@ func (v *verifier) call(ins ebpf.Instruction) *failure {
 		return v.callBack(c)
 	}
 	v.after(c)
+	if held := len(v.state.refs); held > maxHeld {
+		return v.fail(Unreleased, -1, "%d references are held, and cannot all be given back: there is not so much room for pointers", held)
+	}
 	return nil
 }
 

@@ -57,7 +57,6 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 			if v.covers(v.state, c.state) {
 				return false, v.fail(InfiniteLoop, -1, "the loop comes back to the same state: it may never end")
 			}
-			continue
 		}
 		c.misses++
 		c.differ = v.differ

@@ -104,9 +104,9 @@ func (c *comparison) program(i int) *verifier.Program {
 		var p *verifier.Program
 		switch rnd.IntN(10) {
 		case 0, 1, 2, 3, 4:
-			p = random(rnd)
+			p = randomProgram(rnd)
 		case 5, 6:
-			p = mutate(rnd, random(rnd))
+			p = mutate(rnd, randomProgram(rnd))
 		default:
 			p = mutate(rnd, c.corpus[rnd.IntN(len(c.corpus))])
 		}
@@ -119,7 +119,7 @@ func (c *comparison) program(i int) *verifier.Program {
 // judge compares the verdicts on program i.
 func (c *comparison) judge(t *testing.T, i int) {
 	p := c.program(i)
-	proof, report := verifier.Verify(p, verifier.Options{})
+	proof, report := verifier.Verify(p, verifier.Options{Steps: 50_000})
 	accepted, err := c.load(p, nil)
 	if err != nil {
 		t.Errorf("program %d: %v", i, err)

@@ -83,6 +83,9 @@ func (k *referee) mapFD(m *abi.MapSpec, t abi.ProgType) (int, error) {
 		spec.InnerMap = mapSpec(m.Inner)
 	}
 	for _, e := range m.Contents {
+		if e.Name != "" { // a program or a map: the verifier does not look at that
+			continue
+		}
 		value := make([]byte, m.ValueSize)
 		copy(value, e.Value)
 		spec.Contents = append(spec.Contents, cilium.MapKV{Key: e.Key, Value: value})

@@ -17,12 +17,12 @@ func (g *generator) called() {
 // movedPacket forgets all packet pointers.
 func (g *generator) movedPacket() {
 	for i := range g.now.regs {
-		if t := &g.now.regs[i]; t.what == packet || t.what == packetEnd || t.what == meta {
+		if t := &g.now.regs[i]; t.what == isPacket || t.what == isPacketEnd || t.what == isMeta {
 			*t = thing{}
 		}
 	}
 	for i := range g.now.stack {
-		if t := &g.now.stack[i]; t.what == packet || t.what == packetEnd || t.what == meta {
+		if t := &g.now.stack[i]; t.what == isPacket || t.what == isPacketEnd || t.what == isMeta {
 			*t = thing{}
 		}
 	}
@@ -41,18 +41,18 @@ func (g *generator) stackArgument(r ebpf.Register, off int16) {
 
 // lookup looks up an element, with a key on the stack or in the packet.
 func (g *generator) lookup() {
-	m := pick(g.Rand, hashMap, array, wideHash, oneArray, outerMap, constants)
+	m := pick(g.Rand, theHash, theArray, theWideHash, theOneArray, theOuterMap, theConstants)
 	if !g.likely() {
 		m = g.IntN(manyMaps)
 	}
 	_, off := g.slot()
-	if key, ok := g.find(packet, value); ok && g.now.regs[key].room >= 8 && g.IntN(3) == 0 {
+	if key, ok := g.find(isPacket, isValue); ok && g.now.regs[key].room >= 8 && g.IntN(3) == 0 {
 		g.emit(ebpf.Mov64(ebpf.R2, key))
 	} else {
 		g.emit(ebpf.StoreImm(pick(g.Rand, ebpf.SizeDW, ebpf.SizeW), ebpf.FP, off, int32(g.IntN(6))))
 		g.stackArgument(ebpf.R2, off)
 	}
-	if inner, ok := g.find(theMap); ok && g.IntN(2) == 0 {
+	if inner, ok := g.find(isTheMap); ok && g.IntN(2) == 0 {
 		m = g.now.regs[inner].m
 		if inner != ebpf.R2 {
 			g.emit(ebpf.Mov64(ebpf.R1, inner))
@@ -62,9 +62,9 @@ func (g *generator) lookup() {
 	}
 	g.emit(ebpf.CallTo(abi.MapLookupElem))
 	g.called()
-	result := thing{what: maybeValue, m: m, room: g.valueSize(m)}
-	if m == outerMap {
-		result = thing{what: maybeInner, m: manyMaps}
+	result := thing{what: isMaybeValue, m: m, room: g.valueSize(m)}
+	if m == theOuterMap {
+		result = thing{what: isMaybeInner, m: manyMaps}
 	}
 	g.set(ebpf.R0, result)
 	if g.IntN(4) > 0 {
@@ -81,7 +81,7 @@ func (g *generator) valueSize(m int) int {
 
 // checkNull compares a pointer with NULL.
 func (g *generator) checkNull() {
-	r, ok := g.find(maybeValue, maybeInner, maybeRecord)
+	r, ok := g.find(isMaybeValue, isMaybeInner, isMaybeRecord)
 	if !ok {
 		return
 	}
@@ -102,12 +102,12 @@ func (g *generator) checkNull() {
 		for i := range g.now.regs {
 			if g.now.regs[i] == t {
 				switch t.what {
-				case maybeValue:
-					g.now.regs[i].what = value
-				case maybeInner:
-					g.now.regs[i].what = theMap
-				case maybeRecord:
-					g.now.regs[i].what = record
+				case isMaybeValue:
+					g.now.regs[i].what = isValue
+				case isMaybeInner:
+					g.now.regs[i].what = isTheMap
+				case isMaybeRecord:
+					g.now.regs[i].what = isRecord
 				}
 			}
 		}
@@ -116,7 +116,7 @@ func (g *generator) checkNull() {
 
 // mapAddress loads the address of a map's value.
 func (g *generator) mapAddress() {
-	m := pick(g.Rand, oneArray, oneArray, constants)
+	m := pick(g.Rand, theOneArray, theOneArray, theConstants)
 	off := g.IntN(g.valueSize(m))
 	if !g.likely() {
 		m, off = g.IntN(manyMaps), g.IntN(70)
@@ -125,12 +125,12 @@ func (g *generator) mapAddress() {
 	wide := ebpf.LoadImm(r, uint64(m)|uint64(off)<<32)
 	wide[0].Src = ebpf.WideMapValue
 	g.emit(wide[:]...)
-	g.set(r, thing{what: value, m: m, room: max(0, g.valueSize(m)-off)})
-	if m == constants {
-		g.set(r, thing{what: value, m: m, room: 16 - off})
+	g.set(r, thing{what: isValue, m: m, room: max(0, g.valueSize(m)-off)})
+	if m == theConstants {
+		g.set(r, thing{what: isValue, m: m, room: 16 - off})
 		if dst := g.free(); g.IntN(2) == 0 {
 			g.emit(ebpf.Load(ebpf.SizeB, dst, r, 0))
-			g.set(dst, thing{what: number})
+			g.set(dst, thing{what: isNumber})
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (g *generator) helper() {
 	if h.MovesPacket {
 		g.movedPacket()
 	}
-	g.set(ebpf.R0, thing{what: number})
+	g.set(ebpf.R0, thing{what: isNumber})
 }
 
 // argument writes an argument of a kind, and reports whether it can. It may
@@ -162,14 +162,14 @@ func (g *generator) argument(r ebpf.Register, kind abi.ArgKind) bool {
 	switch kind {
 	case abi.ArgContext:
 		ctx := ebpf.R6
-		if g.now.regs[6].what != context && g.likely() {
+		if g.now.regs[6].what != isContext && g.likely() {
 			return false
 		}
 		g.emit(ebpf.Mov64(r, ctx))
 	case abi.ArgScalar, abi.ArgOptional:
 		g.emit(ebpf.Mov64Imm(r, g.immediate()))
 	case abi.ArgSize, abi.ArgSizeOrZero:
-		if s := g.now.regs[7]; s.what == small && g.IntN(2) == 0 {
+		if s := g.now.regs[7]; s.what == isSmall && g.IntN(2) == 0 {
 			g.emit(ebpf.Mov64(r, ebpf.R7))
 			if g.IntN(2) == 0 {
 				g.emit(ebpf.ALU64Imm(ebpf.Add, r, 1))
@@ -190,7 +190,7 @@ func (g *generator) argument(r ebpf.Register, kind abi.ArgKind) bool {
 
 func (g *generator) memoryArgument(r ebpf.Register) {
 	if p := ebpf.Register(7 + g.IntN(3)); g.IntN(3) == 0 {
-		if w := g.now.regs[p].what; w == packet || w == value || w == record {
+		if w := g.now.regs[p].what; w == isPacket || w == isValue || w == isRecord {
 			g.emit(ebpf.Mov64(r, p))
 			return
 		}
@@ -198,13 +198,13 @@ func (g *generator) memoryArgument(r ebpf.Register) {
 	i, off := g.slot()
 	g.stackArgument(r, off)
 	for ; i >= 0; i-- {
-		g.now.stack[i] = thing{what: number}
+		g.now.stack[i] = thing{what: isNumber}
 	}
 }
 
 func (g *generator) atomic() {
-	p, ok := g.find(value, frame, record)
-	src, found := g.find(number, small)
+	p, ok := g.find(isValue, isFrame, isRecord)
+	src, found := g.find(isNumber, isSmall)
 	if !ok || !found {
 		return
 	}
@@ -221,46 +221,46 @@ func (g *generator) atomic() {
 	g.emit(ebpf.Instruction{Op: ebpf.ClassSTX | ebpf.ModeATOMIC | size, Dst: p, Src: src, Off: off, Imm: op})
 	switch {
 	case op == ebpf.AtomicCmpXchg:
-		g.set(ebpf.R0, thing{what: number})
+		g.set(ebpf.R0, thing{what: isNumber})
 	case op&ebpf.AtomicFetch != 0:
-		g.set(src, thing{what: number})
+		g.set(src, thing{what: isNumber})
 	}
 }
 
 // legacy loads from the packet as classic programs do.
 func (g *generator) legacy() {
-	if (g.now.regs[6].what != context || g.typ == abi.XDP) && g.IntN(30) > 0 {
+	if (g.now.regs[6].what != isContext || g.typ == abi.XDP) && g.IntN(30) > 0 {
 		return
 	}
 	size := pick(g.Rand, ebpf.SizeB, ebpf.SizeH, ebpf.SizeW)
-	if r, ok := g.find(number, small); ok && g.IntN(2) == 0 {
+	if r, ok := g.find(isNumber, isSmall); ok && g.IntN(2) == 0 {
 		g.emit(ebpf.LoadInd(size, r, g.immediate()))
 	} else {
 		g.emit(ebpf.LoadAbs(size, int32(g.IntN(64))))
 	}
 	g.called()
-	g.set(ebpf.R0, thing{what: number})
+	g.set(ebpf.R0, thing{what: isNumber})
 }
 
 // function calls a function, which is written later.
 func (g *generator) function() {
-	if g.now.regs[1].what == nothing {
+	if g.now.regs[1].what == isNothing {
 		g.emit(ebpf.Mov64Imm(ebpf.R1, g.immediate()))
 	}
-	if g.now.regs[2].what == nothing && g.IntN(2) == 0 {
+	if g.now.regs[2].what == isNothing && g.IntN(2) == 0 {
 		g.emit(ebpf.Mov64Imm(ebpf.R2, g.immediate()))
 	}
 	g.calls = append(g.calls, len(g.prog))
 	g.emit(ebpf.Instruction{Op: ebpf.ClassJMP | ebpf.Call, Src: ebpf.CallLocal})
 	g.called()
-	g.set(ebpf.R0, thing{what: number})
+	g.set(ebpf.R0, thing{what: isNumber})
 }
 
 func (g *generator) reserve() {
-	g.loadMap(ebpf.R1, ring)
+	g.loadMap(ebpf.R1, theRing)
 	g.emit(ebpf.Mov64Imm(ebpf.R2, 16), ebpf.Mov64Imm(ebpf.R3, 0), ebpf.CallTo(abi.RingbufReserve))
 	g.called()
-	g.set(ebpf.R0, thing{what: maybeRecord, room: 16})
+	g.set(ebpf.R0, thing{what: isMaybeRecord, room: 16})
 	g.checkNull()
 	if g.IntN(3) > 0 {
 		g.submit()
@@ -268,7 +268,7 @@ func (g *generator) reserve() {
 }
 
 func (g *generator) submit() {
-	r, ok := g.find(record)
+	r, ok := g.find(isRecord)
 	if !ok {
 		return
 	}
@@ -278,18 +278,18 @@ func (g *generator) submit() {
 	g.emit(ebpf.Mov64Imm(ebpf.R2, 0), ebpf.CallTo(pick(g.Rand, abi.RingbufSubmit, abi.RingbufDiscard)))
 	g.called()
 	for i := range g.now.regs {
-		if g.now.regs[i].what == record {
+		if g.now.regs[i].what == isRecord {
 			g.now.regs[i] = thing{}
 		}
 	}
 }
 
 func (g *generator) tailCall() {
-	if g.now.regs[6].what != context {
+	if g.now.regs[6].what != isContext {
 		return
 	}
 	g.emit(ebpf.Mov64(ebpf.R1, ebpf.R6))
-	g.loadMap(ebpf.R2, tails)
+	g.loadMap(ebpf.R2, theTails)
 	g.emit(ebpf.Mov64Imm(ebpf.R3, int32(g.IntN(6))), ebpf.CallTo(abi.TailCall))
 	g.called()
 }

@@ -9,7 +9,7 @@ import (
 
 func (g *generator) copy() {
 	from := ebpf.Register(g.IntN(10))
-	if g.now.regs[from].what == nothing && g.likely() {
+	if g.now.regs[from].what == isNothing && g.likely() {
 		return
 	}
 	to := g.free()
@@ -22,21 +22,21 @@ func (g *generator) constant() {
 	if g.IntN(8) == 0 {
 		wide := ebpf.LoadImm(r, g.Uint64()>>g.IntN(64))
 		g.emit(wide[:]...)
-		g.set(r, thing{what: number})
+		g.set(r, thing{what: isNumber})
 		return
 	}
 	v := g.immediate()
 	g.emit(pick(g.Rand, ebpf.Mov64Imm(r, v), ebpf.Mov32Imm(r, v)))
 	if v >= 0 && v <= 64 {
-		g.set(r, thing{what: small, room: int(v)})
+		g.set(r, thing{what: isSmall, room: int(v)})
 	} else {
-		g.set(r, thing{what: number})
+		g.set(r, thing{what: isNumber})
 	}
 }
 
 // arithmetic changes a number.
 func (g *generator) arithmetic() {
-	dst, ok := g.find(number, small)
+	dst, ok := g.find(isNumber, isSmall)
 	if !ok {
 		return
 	}
@@ -55,7 +55,7 @@ func (g *generator) arithmetic() {
 		g.operand(&ins)
 	}
 	g.emit(ins)
-	g.set(dst, thing{what: number})
+	g.set(dst, thing{what: isNumber})
 }
 
 func (g *generator) operand(ins *ebpf.Instruction) {
@@ -63,7 +63,7 @@ func (g *generator) operand(ins *ebpf.Instruction) {
 	if op == ebpf.Div || op == ebpf.Mod {
 		ins.Off = int16(g.IntN(2))
 	}
-	if src, ok := g.find(number, small); ok && g.IntN(2) == 0 {
+	if src, ok := g.find(isNumber, isSmall); ok && g.IntN(2) == 0 {
 		ins.Op |= ebpf.SourceX
 		ins.Src = src
 		if op == ebpf.Mov {
@@ -89,7 +89,7 @@ func (g *generator) operand(ins *ebpf.Instruction) {
 
 // makeSmall bounds a number: by a mask, a shift, a remainder or a branch.
 func (g *generator) makeSmall() {
-	r, ok := g.find(number)
+	r, ok := g.find(isNumber)
 	if !ok {
 		return
 	}
@@ -110,11 +110,11 @@ func (g *generator) makeSmall() {
 		g.emit(ebpf.ALU64Imm(ebpf.And, r, int32(bound)), ebpf.ALU64Imm(ebpf.Mul, r, 2))
 		bound *= 2
 	}
-	g.set(r, thing{what: small, room: bound})
+	g.set(r, thing{what: isSmall, room: bound})
 }
 
 func (g *generator) loadContext() {
-	ctx, ok := g.find(context)
+	ctx, ok := g.find(isContext)
 	if !ok {
 		return
 	}
@@ -132,12 +132,12 @@ func (g *generator) loadContext() {
 	}
 	r := g.free()
 	g.emit(ebpf.Load(size, r, ctx, int16(f.Offset)))
-	g.set(r, thing{what: number})
+	g.set(r, thing{what: isNumber})
 }
 
 // packetPointers loads the bounds of the packet.
 func (g *generator) packetPointers() {
-	ctx, ok := g.find(context)
+	ctx, ok := g.find(isContext)
 	if !ok || g.typ == abi.SocketFilter && g.IntN(40) > 0 {
 		return
 	}
@@ -150,22 +150,22 @@ func (g *generator) packetPointers() {
 		g.emit(ebpf.Load(ebpf.SizeW, r, ctx, int16(c.Field(name).Offset)))
 		g.set(r, thing{what: w})
 	}
-	load("data", packet)
-	load("data_end", packetEnd)
+	load("data", isPacket)
+	load("data_end", isPacketEnd)
 	if g.IntN(5) == 0 {
-		load("data_meta", meta)
+		load("data_meta", isMeta)
 	}
 }
 
 // checkPacket compares the packet's end with something behind a pointer.
 func (g *generator) checkPacket() {
-	p, ok := g.find(packet, packet, meta)
+	p, ok := g.find(isPacket, isPacket, isMeta)
 	if !ok {
 		return
 	}
-	end, ok := g.find(packetEnd)
-	if g.now.regs[p].what == meta {
-		end, ok = g.find(packet)
+	end, ok := g.find(isPacketEnd)
+	if g.now.regs[p].what == isMeta {
+		end, ok = g.find(isPacket)
 	}
 	if !ok {
 		return
@@ -174,12 +174,12 @@ func (g *generator) checkPacket() {
 	if r == p || r == end {
 		return
 	}
-	if g.IntN(8) == 0 && g.now.regs[p].what == packet {
+	if g.IntN(8) == 0 && g.now.regs[p].what == isPacket {
 		g.checkLength(p, end, r, n)
 		return
 	}
 	g.emit(ebpf.Mov64(r, p), ebpf.ALU64Imm(ebpf.Add, r, int32(n)))
-	g.set(r, thing{what: nothing})
+	g.set(r, thing{what: isNothing})
 	op := pick(g.Rand, ebpf.Jgt, ebpf.Jgt, ebpf.Jge, ebpf.Jle, ebpf.Jlt)
 	fails := op == ebpf.Jgt || op == ebpf.Jge
 	a, b := r, end
@@ -200,7 +200,7 @@ func (g *generator) checkPacket() {
 // the kernel.
 func (g *generator) checkLength(p, end, r ebpf.Register, n int) {
 	g.emit(ebpf.Mov64(r, end), ebpf.ALU64(ebpf.Sub, r, p))
-	g.set(r, thing{what: number})
+	g.set(r, thing{what: isNumber})
 	if g.IntN(2) == 0 {
 		g.guard(ebpf.JumpIfImm(ebpf.Jlt, r, int32(n), 0), true, func() {})
 	}
@@ -221,7 +221,7 @@ func (g *generator) guard(jump ebpf.Instruction, fails bool, then func()) {
 
 // access loads from memory, or stores to it.
 func (g *generator) access() {
-	p, ok := g.find(packet, value, record, meta, frame)
+	p, ok := g.find(isPacket, isValue, isRecord, isMeta, isFrame)
 	if !ok {
 		return
 	}
@@ -233,11 +233,11 @@ func (g *generator) access() {
 		return
 	}
 	off := g.offset(t.room, size.Bytes())
-	if t.what == frame {
+	if t.what == isFrame {
 		off &^= int16(size.Bytes() - 1)
 	}
-	write := g.IntN(3) == 0 && (t.what != packet || g.typ != abi.SocketFilter)
-	src, ok := g.find(number, small)
+	write := g.IntN(3) == 0 && (t.what != isPacket || g.typ != abi.SocketFilter)
+	src, ok := g.find(isNumber, isSmall)
 	switch {
 	case write && ok:
 		g.emit(ebpf.Store(size, p, off, src))
@@ -250,13 +250,13 @@ func (g *generator) access() {
 			ins.Op = ebpf.ClassLDX | ebpf.ModeMEMSX | size
 		}
 		g.emit(ins)
-		g.set(dst, thing{what: number})
+		g.set(dst, thing{what: isNumber})
 	}
 }
 
 // moveByVariable adds a number to a pointer, or subtracts it.
 func (g *generator) moveByVariable() {
-	p, ok := g.find(packet, value, record, frame, packet, value)
+	p, ok := g.find(isPacket, isValue, isRecord, isFrame, isPacket, isValue)
 	if !ok {
 		return
 	}
@@ -264,7 +264,7 @@ func (g *generator) moveByVariable() {
 	if g.IntN(3) == 0 {
 		n := int32(g.IntN(9))
 		op := pick(g.Rand, ebpf.Add, ebpf.Add, ebpf.Sub)
-		if t.what == frame {
+		if t.what == isFrame {
 			op = ebpf.Add
 		}
 		g.emit(ebpf.ALU64Imm(op, p, n))
@@ -275,14 +275,14 @@ func (g *generator) moveByVariable() {
 		g.set(p, t)
 		return
 	}
-	r, ok := g.find(small)
+	r, ok := g.find(isSmall)
 	if !ok {
 		return
 	}
 	bound := g.now.regs[r].room
 	g.emit(ebpf.ALU64(pick(g.Rand, ebpf.Add, ebpf.Add, ebpf.Add, ebpf.Sub), p, r))
 	t.room = max(0, t.room-bound)
-	if t.what == packet {
+	if t.what == isPacket {
 		t.room = 0
 	}
 	g.set(p, t)
@@ -297,17 +297,17 @@ func (g *generator) slot() (int, int16) {
 func (g *generator) spill() {
 	r := ebpf.Register(g.IntN(10))
 	t := g.now.regs[r]
-	if t.what == nothing && g.likely() {
+	if t.what == isNothing && g.likely() {
 		return
 	}
 	i, off := g.slot()
 	size := ebpf.SizeDW
-	if t.what == number || t.what == small {
+	if t.what == isNumber || t.what == isSmall {
 		size = pick(g.Rand, ebpf.SizeDW, ebpf.SizeDW, ebpf.SizeW, g.size())
 	}
 	g.emit(ebpf.Store(size, ebpf.FP, off, r))
 	if size != ebpf.SizeDW {
-		t = thing{what: number}
+		t = thing{what: isNumber}
 	}
 	g.now.stack[i] = t
 }
@@ -315,17 +315,17 @@ func (g *generator) spill() {
 func (g *generator) fill() {
 	i, off := g.slot()
 	t := g.now.stack[i]
-	if t.what == nothing && g.IntN(10) > 0 {
+	if t.what == isNothing && g.IntN(10) > 0 {
 		return
 	}
 	size := ebpf.SizeDW
-	if t.what == number || t.what == small {
+	if t.what == isNumber || t.what == isSmall {
 		size = pick(g.Rand, ebpf.SizeDW, ebpf.SizeDW, g.size())
 	}
 	r := g.free()
 	g.emit(ebpf.Load(size, r, ebpf.FP, off))
-	if size != ebpf.SizeDW && t.what != small {
-		t = thing{what: number}
+	if size != ebpf.SizeDW && t.what != isSmall {
+		t = thing{what: isNumber}
 	}
 	g.set(r, t)
 }
@@ -336,28 +336,28 @@ func (g *generator) stackBytes() {
 	switch g.IntN(3) {
 	case 0:
 		g.emit(ebpf.StoreImm(ebpf.SizeDW, ebpf.FP, off, g.immediate()))
-		g.now.stack[i] = thing{what: number}
+		g.now.stack[i] = thing{what: isNumber}
 	case 1:
 		size := g.size()
 		off += int16(g.IntN(8/size.Bytes()) * size.Bytes())
 		g.emit(ebpf.StoreImm(size, ebpf.FP, off, g.immediate()))
-		g.now.stack[i] = thing{what: number}
+		g.now.stack[i] = thing{what: isNumber}
 	default:
 		r := g.free()
 		g.emit(ebpf.Mov64(r, ebpf.FP), ebpf.ALU64Imm(ebpf.Add, r, int32(off)))
-		g.set(r, thing{what: frame, room: int(-off)})
+		g.set(r, thing{what: isFrame, room: int(-off)})
 	}
 }
 
 // comparison is a random condition.
 func (g *generator) comparison() (ebpf.Instruction, bool) {
-	r, ok := g.find(number, small)
+	r, ok := g.find(isNumber, isSmall)
 	if !ok {
 		return ebpf.Instruction{}, false
 	}
 	op := pick(g.Rand, ebpf.Jeq, ebpf.Jgt, ebpf.Jge, ebpf.Jset, ebpf.Jne, ebpf.Jsgt,
 		ebpf.Jsge, ebpf.Jlt, ebpf.Jle, ebpf.Jslt, ebpf.Jsle)
-	if src, ok := g.find(number, small); ok && g.IntN(3) == 0 {
+	if src, ok := g.find(isNumber, isSmall); ok && g.IntN(3) == 0 {
 		return pick(g.Rand, ebpf.JumpIf, ebpf.JumpIf32)(op, r, src, 0), true
 	}
 	return pick(g.Rand, ebpf.JumpIfImm, ebpf.JumpIf32Imm)(op, r, g.immediate(), 0), true
@@ -402,11 +402,11 @@ func meetThings(a, b thing) thing {
 	switch {
 	case a == b:
 		return a
-	case a.what == small && b.what == small:
-		return thing{what: small, room: max(a.room, b.room)}
-	case (a.what == small || a.what == number) && (b.what == small || b.what == number):
-		return thing{what: number}
-	case a.what == b.what && a.m == b.m && a.what != frame:
+	case a.what == isSmall && b.what == isSmall:
+		return thing{what: isSmall, room: max(a.room, b.room)}
+	case (a.what == isSmall || a.what == isNumber) && (b.what == isSmall || b.what == isNumber):
+		return thing{what: isNumber}
+	case a.what == b.what && a.m == b.m && a.what != isFrame:
 		return thing{what: a.what, room: min(a.room, b.room), m: a.m}
 	}
 	return thing{}
@@ -422,7 +422,7 @@ func (g *generator) loop() {
 	rounds := int32(1 + g.IntN(6))
 	may := g.IntN(8) == 0
 	g.emit(ebpf.Mov64Imm(counter, 0))
-	g.set(counter, thing{what: small, room: int(rounds) - 1})
+	g.set(counter, thing{what: isSmall, room: int(rounds) - 1})
 	start := len(g.prog)
 	if may {
 		g.emit(ebpf.Instruction{Op: ebpf.ClassJMP | ebpf.Jcond})
@@ -438,6 +438,6 @@ func (g *generator) loop() {
 		g.emit(pick(g.Rand, ebpf.JumpIfImm, ebpf.JumpIf32Imm)(pick(g.Rand, ebpf.Jlt, ebpf.Jlt, ebpf.Jne, ebpf.Jslt), counter, rounds, int16(start-len(g.prog)-2)))
 	}
 	g.now = meet(before, g.now)
-	g.set(counter, thing{what: number})
+	g.set(counter, thing{what: isNumber})
 	g.loops--
 }

@@ -38,57 +38,57 @@ type thing struct {
 type what uint8
 
 const (
-	nothing what = iota
-	number
-	small // a number from 0 to room
-	context
-	packet
-	packetEnd
-	meta
-	value
-	maybeValue
-	maybeInner
-	theMap
-	frame // R10 - room
-	record
-	maybeRecord
+	isNothing what = iota
+	isNumber
+	isSmall // a number from 0 to room
+	isContext
+	isPacket
+	isPacketEnd
+	isMeta
+	isValue
+	isMaybeValue
+	isMaybeInner
+	isTheMap
+	isFrame // R10 - room
+	isRecord
+	isMaybeRecord
 )
 
 // The maps of random programs.
 const (
-	hashMap = iota
-	oneArray
-	array
-	wideHash
-	constants
-	outerMap
-	tails
-	ring
+	theHash = iota
+	theOneArray
+	theArray
+	theWideHash
+	theConstants
+	theOuterMap
+	theTails
+	theRing
 	manyMaps
 )
 
 func randomMaps() []abi.MapSpec {
 	inner := abi.MapSpec{Name: "inner", Kind: abi.HashMap, KeySize: 4, ValueSize: 24, MaxEntries: 4}
 	return []abi.MapSpec{
-		hashMap:   {Name: "hash", Kind: abi.HashMap, KeySize: 4, ValueSize: 8, MaxEntries: 16},
-		oneArray:  {Name: "one", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 64, MaxEntries: 1},
-		array:     {Name: "array", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 16, MaxEntries: 4},
-		wideHash:  {Name: "wide", Kind: abi.LRUHash, KeySize: 8, ValueSize: 32, MaxEntries: 16},
-		constants: {Name: "rodata", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 16, MaxEntries: 1, Flags: abi.MapReadOnlyProg, Frozen: true, Contents: []abi.MapElement{{Key: make([]byte, 4), Value: []byte{7, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 1, 0}}}},
-		outerMap:  {Name: "outer", Kind: abi.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4, Inner: &inner},
-		tails:     {Name: "tails", Kind: abi.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
-		ring:      {Name: "ring", Kind: abi.RingBuf, MaxEntries: 4096},
-		manyMaps:  {},
+		theHash:      {Name: "hash", Kind: abi.HashMap, KeySize: 4, ValueSize: 8, MaxEntries: 16},
+		theOneArray:  {Name: "one", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 64, MaxEntries: 1},
+		theArray:     {Name: "array", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 16, MaxEntries: 4},
+		theWideHash:  {Name: "wide", Kind: abi.LRUHash, KeySize: 8, ValueSize: 32, MaxEntries: 16},
+		theConstants: {Name: "rodata", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 16, MaxEntries: 1, Flags: abi.MapReadOnlyProg, Frozen: true, Contents: []abi.MapElement{{Key: make([]byte, 4), Value: []byte{7, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 1, 0}}}},
+		theOuterMap:  {Name: "outer", Kind: abi.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4, Inner: &inner},
+		theTails:     {Name: "tails", Kind: abi.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 4},
+		theRing:      {Name: "ring", Kind: abi.RingBuf, MaxEntries: 4096},
+		manyMaps:     {},
 	}[:manyMaps]
 }
 
 // randomTypes are the program types of random programs.
 var randomTypes = []abi.ProgType{abi.SocketFilter, abi.SchedCLS, abi.XDP}
 
-// random writes a program.
-func random(rnd *rand.Rand) *verifier.Program {
+// randomProgram writes a program.
+func randomProgram(rnd *rand.Rand) *verifier.Program {
 	g := &generator{Rand: rnd, typ: pick(rnd, randomTypes...)}
-	g.now.regs[1] = thing{what: context}
+	g.now.regs[1] = thing{what: isContext}
 	if g.likely() {
 		g.emit(ebpf.Mov64(ebpf.R6, ebpf.R1))
 		g.now.regs[6] = g.now.regs[1]
@@ -110,8 +110,8 @@ func (g *generator) functions() {
 		}
 		g.calls = nil
 		g.now = known{}
-		g.now.regs[1] = pick(g.Rand, thing{what: number}, thing{what: context}, thing{what: frame, room: 16})
-		g.now.regs[2] = thing{what: number}
+		g.now.regs[1] = pick(g.Rand, thing{what: isNumber}, thing{what: isContext}, thing{what: isFrame, room: 16})
+		g.now.regs[2] = thing{what: isNumber}
 		g.block(1 + g.IntN(max(1, 6-2*n)))
 		g.end()
 	}
@@ -119,9 +119,9 @@ func (g *generator) functions() {
 
 // end writes the end of a function.
 func (g *generator) end() {
-	if r, ok := g.find(number, small); ok && g.IntN(2) == 0 {
+	if r, ok := g.find(isNumber, isSmall); ok && g.IntN(2) == 0 {
 		g.emit(ebpf.Mov64(ebpf.R0, r))
-	} else if g.now.regs[0].what == nothing && g.likely() || g.IntN(2) == 0 {
+	} else if g.now.regs[0].what == isNothing && g.likely() || g.IntN(2) == 0 {
 		g.emit(ebpf.Mov64Imm(ebpf.R0, int32(g.IntN(3))))
 	}
 	g.emit(ebpf.Return())
@@ -156,7 +156,7 @@ func (g *generator) find(kinds ...what) (ebpf.Register, bool) {
 // free returns a register to write to, seldom that of the context.
 func (g *generator) free() ebpf.Register {
 	r := g.IntN(10)
-	if g.now.regs[r].what == context && g.IntN(8) > 0 {
+	if g.now.regs[r].what == isContext && g.IntN(8) > 0 {
 		r = (r + 1 + g.IntN(3)) % 10
 	}
 	return ebpf.Register(r)

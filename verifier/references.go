@@ -15,6 +15,10 @@ import (
 // any state, so that only the fields of struct sock_common are there.
 const sockCommon = 1
 
+// maxHeld is how many references registers and the stack have room for. A
+// program that holds more has lost one, which it will not be able to give back.
+const maxHeld = maxFrames*10 + frameSize/8
+
 // acquire makes a pointer to something that must be given back, unless it
 // turns out to be NULL (acquire_reference_state).
 func (v *verifier) acquire(k kind) reg {

@@ -83,9 +83,9 @@ func (v *verifier) conditional(ins ebpf.Instruction, target int) *failure {
 	cmp := comparison(ins.Op.Operation())
 	tx, ty, canJump := num.Branch(cmp, wide, true, x.num, y.num)
 	px, py, canPass := num.Branch(cmp, wide, false, x.num, y.num)
-	if ins.Op.Source() == ebpf.SourceX && ins.Dst == ins.Src {
-		tx, ty, canJump = meetBoth(tx, ty, canJump)
-		px, py, canPass = meetBoth(px, py, canPass)
+	if x == y || x.id != 0 && x.id == y.id && x.off == y.off && !x.has(length) && !y.has(length) {
+		tx, ty, canJump = withItself(cmp, wide, true, x.num)
+		px, py, canPass = withItself(cmp, wide, false, x.num)
 	}
 	if canJump && canPass && x.has(length) && ins.Op.Source() == ebpf.SourceK {
 		v.lengthCompared(ins, target, x)
@@ -114,13 +114,16 @@ func (v *verifier) conditional(ins ebpf.Instruction, target int) *failure {
 	return nil
 }
 
-// meetBoth is for the comparison of a register with itself.
-func meetBoth(x, y num.Scalar, possible bool) (num.Scalar, num.Scalar, bool) {
-	if !possible {
-		return x, y, false
+// withItself is num.Branch for the comparison of a number with itself.
+func withItself(cmp num.Cmp, wide, taken bool, x num.Scalar) (_, _ num.Scalar, possible bool) {
+	switch cmp {
+	case num.Set:
+		x, _, possible = num.Branch(num.Ne, wide, taken, x, num.Const(0))
+		return x, x, possible
+	case num.Eq, num.Ge, num.Le, num.Sge, num.Sle:
+		return x, x, taken
 	}
-	x, possible = num.Meet(x, y)
-	return x, x, possible
+	return x, x, !taken
 }
 
 // both goes on with both branches, knowing nothing more in either.
