@@ -63,7 +63,7 @@ func (g *generator) operand(ins *ebpf.Instruction) {
 	if op == ebpf.Div || op == ebpf.Mod {
 		ins.Off = int16(g.IntN(2))
 	}
-	if src, ok := g.find(isNumber, isSmall); ok && g.IntN(2) == 0 {
+	if src, ok := g.find(isNumber, isSmall); ok && src != ins.Dst && g.IntN(2) == 0 {
 		ins.Op |= ebpf.SourceX
 		ins.Src = src
 		if op == ebpf.Mov {
@@ -357,7 +357,7 @@ func (g *generator) comparison() (ebpf.Instruction, bool) {
 	}
 	op := pick(g.Rand, ebpf.Jeq, ebpf.Jgt, ebpf.Jge, ebpf.Jset, ebpf.Jne, ebpf.Jsgt,
 		ebpf.Jsge, ebpf.Jlt, ebpf.Jle, ebpf.Jslt, ebpf.Jsle)
-	if src, ok := g.find(isNumber, isSmall); ok && g.IntN(3) == 0 {
+	if src, ok := g.find(isNumber, isSmall); ok && src != r && g.IntN(3) == 0 {
 		return pick(g.Rand, ebpf.JumpIf, ebpf.JumpIf32)(op, r, src, 0), true
 	}
 	return pick(g.Rand, ebpf.JumpIfImm, ebpf.JumpIf32Imm)(op, r, g.immediate(), 0), true
@@ -420,7 +420,7 @@ func (g *generator) loop() {
 	counter := ebpf.R9 - ebpf.Register(g.loops)
 	g.loops++
 	rounds := int32(1 + g.IntN(6))
-	may := g.IntN(8) == 0
+	may := g.IntN(40) == 0
 	g.emit(ebpf.Mov64Imm(counter, 0))
 	g.set(counter, thing{what: isSmall, room: int(rounds) - 1})
 	start := len(g.prog)
