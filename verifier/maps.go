@@ -38,6 +38,27 @@ func (v *verifier) mapLoad(ins ebpf.Instruction) *failure {
 	return v.valueLoad(ins, spec, info)
 }
 
+// checkMaps checks all references to maps, those too that no run comes to: they
+// are resolved before programs are looked at (resolve_pseudo_ldimm64).
+func (v *verifier) checkMaps() *failure {
+	for pc := 0; pc < len(v.p.Insns); pc += v.p.Insns[pc].Width() {
+		ins := v.p.Insns[pc]
+		if ins.Op != ebpf.LoadImm64 {
+			continue
+		}
+		switch ins.Src {
+		case ebpf.WideMapFD, ebpf.WideMapValue, ebpf.WideMapIndex, ebpf.WideMapIndexValue:
+			v.state, v.pc = v.start(), pc
+			f := v.mapLoad(ins)
+			v.release(v.state)
+			if f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
 // valueLoad steps the load of an address in the value of a map, which must
 // have only one (array_map_direct_value_addr).
 func (v *verifier) valueLoad(ins ebpf.Instruction, spec *abi.MapSpec, info *abi.MapInfo) *failure {

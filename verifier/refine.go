@@ -29,6 +29,10 @@ func decides(ins ebpf.Instruction) bool {
 func (t *task) search() *failure {
 	relevant := t.a.relevant(t.p)
 	v := t.verifier(relevant)
+	if f := v.checkMaps(); f != nil {
+		t.finish(v)
+		return f
+	}
 	for {
 		f := v.search()
 		if f == nil || f.code == TooComplex {
