@@ -176,11 +176,11 @@ func (c *comparison) add(d difference, i int, p *verifier.Program, words string)
 	}
 	have.count++
 	if len(have.shown) < *show {
-		have.shown = append(have.shown, fmt.Sprintf("program %d, %v: %s\n%s", i, p.Type, words, strings.Join(listing(p.Insns), "\n")))
+		have.shown = append(have.shown, fmt.Sprintf("program %d, %v: %s\n%s", i, p.Type, words, strings.Join(slotted(p.Insns), "\n")))
 	}
 }
 
-func listing(prog []ebpf.Instruction) []string {
+func slotted(prog []ebpf.Instruction) []string {
 	text := ebpf.Disassemble(prog)
 	for i := range text {
 		text[i] = fmt.Sprintf("%4d: %s", i, text[i])
