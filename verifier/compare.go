@@ -82,7 +82,9 @@ func (v *verifier) covers(old, cur *state) bool {
 		}
 	}
 	if old.lock.held {
-		return old.lock.obj == cur.lock.obj && (old.lock.id == cur.lock.id || old.lock.id != 0 && v.pairs.match(old.lock.id, cur.lock.id, 0))
+		// Identity 0 is that of the only value of a map.
+		return old.lock.obj == cur.lock.obj && (old.lock.id == 0) == (cur.lock.id == 0) &&
+			(old.lock.id == 0 || v.pairs.match(old.lock.id, cur.lock.id, 0))
 	}
 	return true
 }
