@@ -22,7 +22,11 @@
 //	err = m.Maps().ByName("counters").Lookup(key, value)
 //
 // [CollectionOf] makes such a collection of an ELF object, as package object
-// has read it.
+// has read it, and [Assemble] of a text. [LoadProved] takes programs that the
+// verifier has proved, and runs them without the checks that the proof spares.
+//
+// A machine runs one program at a time. [Machine.Share] makes another one for
+// the same programs and maps, for another goroutine.
 //
 // # Memory
 //
@@ -48,11 +52,11 @@
 //
 // The machine runs programs that no verifier has seen. So it checks every
 // access as it happens: against the packet, against the stack of the active
-// functions, against the values of maps, against the fields of the context that the program type may read
-// or write, in the widths in which it may. What a program does otherwise ends
-// it with a [*Fault], which names the instruction, the register, the address and
-// by how much it missed the nearest memory. An instruction budget ends
-// programs that do not end by themselves.
+// functions, against the values of maps, against the fields of the context that
+// the program type may read or write, in the widths in which it may. What a
+// program does otherwise ends it with a [*Fault], which names the instruction,
+// the register, the address and by how much it missed the nearest memory. An
+// instruction budget ends programs that do not end by themselves.
 //
 // A verifier refuses more than that: it also wants what a program does to make
 // sense on every path. Where a program does what a verifier would refuse but no
@@ -85,12 +89,13 @@
 // a dense code instead of class, operation and source bits, immediates as 64
 // bits, jump targets as indexes. The loop (interp.go) is one switch over these
 // codes, which Go compiles to a jump table. Files in reading order: machine.go,
-// program.go, assemble.go, packet.go, context.go, context_input.go, flowkeys.go, op.go,
-// decode.go, interp.go, memory.go, values.go (maps), rare.go, atomic.go,
-// frames.go, legacy.go, call.go, callback.go; the helpers: helpers.go (their
-// table), helpers_map.go, adjust.go (XDP), skbuff.go, room.go, vlan.go, ecn.go,
-// checksum.go, redirect.go, fib.go, tunnel.go, output.go, format.go, strto.go,
-// system.go; and fault.go. classic.go stands apart.
+// program.go, object.go, assemble.go, proved.go, share.go, packet.go, context.go,
+// context_input.go, flowkeys.go, op.go, decode.go, interp.go, memory.go, values.go
+// (maps), rare.go, atomic.go, frames.go, legacy.go, call.go, callback.go,
+// trace.go; the helpers: helpers.go (their table), helpers_map.go, adjust.go
+// (XDP), skbuff.go, room.go, vlan.go, ecn.go, checksum.go, redirect.go, fib.go,
+// tunnel.go, output.go, format.go, strto.go, system.go, lock.go; and fault.go.
+// classic.go stands apart.
 //
 // All arithmetic is that of a little-endian machine. Hosts of the other kind
 // are not supported: New says so.
