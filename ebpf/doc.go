@@ -120,9 +120,10 @@
 //
 // # Where to read on
 //
-// instruction.go has the names of all fields, opcodes.go which opcodes exist
-// and which fields they use, validate.go the rules, encode.go the bytes,
+// instruction.go has the names of all fields, build.go makes instructions,
+// opcodes.go says which opcodes exist and which fields they use, validate.go has
+// the rules, encode.go the bytes, helpers.go the names of helper functions,
 // disassemble.go the text, scan.go, assemble.go, operands.go, atomics.go,
-// references.go and unit.go the way back, and the format files everything else that
-// programs are written as.
+// references.go and unit.go the way back, and the format files everything else
+// that programs are written as.
 package ebpf

@@ -25,7 +25,8 @@ type Options struct {
 
 	// CPUs is how many processors per-CPU maps have values for; 0 stands
 	// for 1. The number of the one that runs the program is in the packet's
-	// metadata, modulo CPUs.
+	// metadata: the helper get_smp_processor_id gives it as it is, as classic
+	// programs get it, maps take it modulo CPUs.
 	CPUs int
 
 	// Network is what fib_lookup and check_mtu ask.

@@ -16,5 +16,6 @@
 // net/core/filter.c of Linux 6.12, for programs loaded with CAP_BPF.
 //
 // Files: progtype.go, context.go (the types and the one access rule),
-// skbuff.go and xdpmd.go (the fields), helper.go, hook.go, mapkind.go.
+// skbuff.go, xdpmd.go, flowkeys.go and sock.go (the fields), helper.go,
+// helper_number.go and helper_table.go, hook.go, verdict.go, mapkind.go.
 package abi

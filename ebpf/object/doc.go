@@ -46,7 +46,8 @@
 //
 // object.go has the types, read.go the way through. programs.go, resolve.go and
 // core.go make the instructions, maps.go and tailcalls.go the maps; variables.go,
-// kconfig.go and values.go find and set variables. limits.go and
-// limits_content.go guard it all, with btf.go; adapt.go and adapt_old.go change
-// what the library would refuse.
+// kconfig.go and values.go find and set variables; link.go puts programs and
+// maps together for an engine. limits.go and limits_content.go guard it all,
+// with btf.go and symbols.go; adapt.go and adapt_old.go change what the library
+// would refuse. error.go has the error.
 package object
