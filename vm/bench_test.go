@@ -7,10 +7,10 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
-	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/testdata/packets"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -32,7 +32,11 @@ var loops = []struct{ name, text string }{
 		r0 = r2
 		exit`},
 	{"load", `
+		r2 = *(u32 *)(r1 + 4)
 		r1 = *(u32 *)(r1 + 0)
+		r0 = r1
+		r0 += 34
+		if r0 > r2 goto out
 		r3 = 2500
 	loop:	r2 = *(u32 *)(r1 + 0)
 		r2 = *(u16 *)(r1 + 12)
@@ -42,10 +46,14 @@ var loops = []struct{ name, text string }{
 		r2 = *(u16 *)(r1 + 12)
 		r3 += -1
 		if r3 != 0 goto loop
-		r0 = r2
+	out:	r0 = 0
 		exit`},
 	{"store", `
+		r2 = *(u32 *)(r1 + 4)
 		r1 = *(u32 *)(r1 + 0)
+		r0 = r1
+		r0 += 34
+		if r0 > r2 goto out
 		r3 = 2500
 	loop:	*(u32 *)(r1 + 0) = r3
 		*(u16 *)(r1 + 12) = r3
@@ -55,7 +63,7 @@ var loops = []struct{ name, text string }{
 		*(u16 *)(r1 + 12) = r3
 		r3 += -1
 		if r3 != 0 goto loop
-		r0 = 0
+	out:	r0 = 0
 		exit`},
 	{"stack", `
 		r3 = 2500
@@ -80,32 +88,57 @@ var loops = []struct{ name, text string }{
 		r0 = 0
 		exit`},
 	{"memcpy", `
+		r0 = *(u32 *)(r1 + 4)
 		r2 = *(u32 *)(r1 + 0)
+		r4 = r2
+		r4 += 272
+		if r4 > r0 goto out
 		r3 = 256
 	loop:	r4 = *(u64 *)(r2 + 0)
 		*(u64 *)(r2 + 8) = r4
 		r2 += 1
 		r3 += -1
 		if r3 != 0 goto loop
-		r0 = 0
+	out:	r0 = 0
 		exit`},
 }
 
+// BenchmarkInstructions runs them in both modes of the machine.
 func BenchmarkInstructions(b *testing.B) {
 	for _, l := range loops {
-		b.Run(l.name, func(b *testing.B) {
-			prog, err := ebpf.Assemble(l.text)
-			if err != nil {
-				b.Fatal(err)
-			}
-			m, err := vm.New(abi.XDP, prog, vm.Options{})
+		proofs := proved(b, &verifier.Program{Type: abi.XDP, Insns: assembled(b, l.text)})
+		bothModes(b, l.name, proofs, func(b *testing.B, m *vm.Machine) {
+			benchmarkInstructions(b, m, packetOf(make([]byte, 1500)))
+		})
+	}
+}
+
+// bothModes runs a benchmark on machines in checked and in trusted mode.
+func bothModes(b *testing.B, name string, proofs []*verifier.Proof, run func(*testing.B, *vm.Machine)) {
+	for _, mode := range []struct {
+		name string
+		load func(vm.Options, ...*verifier.Proof) (*vm.Machine, error)
+	}{{"checked", loadChecked}, {"trusted", vm.LoadProved}} {
+		b.Run(name+"/"+mode.name, func(b *testing.B) {
+			m, err := mode.load(vm.Options{}, proofs...)
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer m.Close()
-			benchmarkInstructions(b, m, packetOf(make([]byte, 1500)))
+			run(b, m)
 		})
 	}
+}
+
+// loadChecked makes a machine in checked mode of what proofs are about.
+func loadChecked(o vm.Options, proofs ...*verifier.Proof) (*vm.Machine, error) {
+	var c vm.Collection
+	for _, proof := range proofs {
+		p := proof.Program()
+		c.Maps = p.Maps
+		c.Programs = append(c.Programs, vm.Program{Name: p.Name, Type: p.Type, Insns: p.Insns, Absent: p.Absent})
+	}
+	return vm.Load(c, o)
 }
 
 func benchmarkInstructions(b *testing.B, m *vm.Machine, p engine.Packet) {
@@ -124,7 +157,8 @@ func benchmarkInstructions(b *testing.B, m *vm.Machine, p engine.Packet) {
 }
 
 // BenchmarkFilter runs "tcp port 80" over packets of many kinds, as classic
-// program and translated, and reports the time of one packet.
+// program and translated, the latter in both modes, and reports the time of one
+// packet.
 func BenchmarkFilter(b *testing.B) {
 	classic, err := filter.Compile("tcp port 80", filter.Options{LinkType: cbpf.LinkEthernet})
 	if err != nil {
@@ -143,16 +177,22 @@ func BenchmarkFilter(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		m, err := vm.New(l.Type, l.Insns, vm.Options{})
+		proofs := proved(b, &verifier.Program{Type: l.Type, Insns: l.Insns})
+		checked, err := loadChecked(vm.Options{}, proofs...)
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer m.Close()
-		engines["interp-"+h.String()] = m
+		defer checked.Close()
+		trusted, err := vm.LoadProved(vm.Options{}, proofs...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer trusted.Close()
+		engines["interp-"+h.String()], engines["trusted-"+h.String()] = checked, trusted
 	}
 	for _, name := range slices.Sorted(maps.Keys(engines)) {
 		b.Run(name, func(b *testing.B) { benchmarkPackets(b, engines[name], mixed) })
-		b.Run(name+"-match", func(b *testing.B) { benchmarkPackets(b, engines[name], slices.Repeat([]engine.Packet{tcp80}, 1000)) })
+		b.Run(name+"/match", func(b *testing.B) { benchmarkPackets(b, engines[name], slices.Repeat([]engine.Packet{tcp80}, 1000)) })
 	}
 }
 
@@ -165,17 +205,20 @@ var tcp80 = engine.Packet{Data: []byte{
 
 func benchmarkPackets(b *testing.B, e engine.Engine, in []engine.Packet) {
 	out := make([]engine.Result, len(in))
+	var best fastest
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := e.Run(in, out); err != nil {
-			b.Fatal(err)
-		}
+		best.time(func() {
+			if err := e.Run(in, out); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 	executed := uint64(0)
 	for i := range out {
 		executed += out[i].Executed
 	}
-	perPacket := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(len(in))
-	b.ReportMetric(perPacket, "ns/packet")
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(best.per(uint64(len(in))), "ns/packet")
 	b.ReportMetric(float64(executed)/float64(len(in)), "insns/packet")
 }

@@ -3,6 +3,7 @@ package vm_test
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -101,29 +103,66 @@ func loadMachine(t testing.TB, obj *object.Object, cpus int, programs ...string)
 // BenchmarkFirewall is a real program at work: the firewall over mixed
 // packets, most of which need a lookup in a trie and one or two of counters.
 func BenchmarkFirewall(b *testing.B) {
-	_, obj := readProgram(b, "xdp_firewall")
-	m := loadMachine(b, obj, 1, "firewall")
-	firewallRules(func(name string, key, value []byte) {
-		if err := m.Maps().ByName(name).Update(key, value, abi.UpdateAny); err != nil {
-			b.Fatal(err)
+	benchmarkObject(b, "xdp_firewall", "firewall", traffic(1, 1000), func(m *vm.Machine) {
+		firewallRules(func(name string, key, value []byte) {
+			if err := m.Maps().ByName(name).Update(key, value, abi.UpdateAny); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+}
+
+// BenchmarkBalancer is a larger one: it parses, hashes, looks up in four maps and
+// rewrites most packets.
+func BenchmarkBalancer(b *testing.B) {
+	services := []endpoint{newEndpoint("192.168.1.1", 80, 6), newEndpoint("10.0.0.1", 53, 17)}
+	in := sendTo(traffic(3, 1000), rand.New(rand.NewPCG(3, 0)), services)
+	benchmarkObject(b, "xdp_balancer", "balance", in, func(m *vm.Machine) {
+		put := func(name string, key, value []byte) {
+			if err := m.Maps().ByName(name).Update(key, value, abi.UpdateAny); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for i := range uint32(8) {
+			put("backends", le32(i), []byte{10, 9, 0, byte(i), 2, 0, 0, 0, 1, byte(i), 1, 0})
+		}
+		for i := range uint32(251) {
+			put("ring_a", le32(i), le32(i*7%8))
+		}
+		for i := range services {
+			put("services", services[i][:], le32(0, uint32(i)))
 		}
 	})
+}
+
+// benchmarkObject runs a program of an object over packets, in both modes.
+func benchmarkObject(b *testing.B, name, program string, data [][]byte, prepare func(*vm.Machine)) {
+	_, obj := readProgram(b, name)
+	l, err := obj.Link(program)
+	if err != nil {
+		b.Fatal(err)
+	}
 	var in []engine.Packet
-	for _, data := range traffic(1, 1000) {
+	for _, data := range data {
 		in = append(in, engine.Packet{Data: data, WireLen: uint32(len(data))})
 	}
 	out := make([]engine.Result, len(in))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := m.Run(in, out); err != nil {
-			b.Fatal(err)
+	bothModes(b, program, proved(b, verifier.ProgramsOf(l)...), func(b *testing.B, m *vm.Machine) {
+		prepare(m)
+		var best fastest
+		b.ReportAllocs()
+		for b.Loop() {
+			best.time(func() {
+				if err := m.Run(in, out); err != nil {
+					b.Fatal(err)
+				}
+			})
 		}
-	}
-	packets := float64(b.N) * float64(len(in))
-	executed := uint64(0)
-	for i := range out {
-		executed += out[i].Executed
-	}
-	b.ReportMetric(packets/b.Elapsed().Seconds(), "packets/s")
-	b.ReportMetric(float64(executed)/float64(len(in)), "insns/packet")
+		executed := uint64(0)
+		for i := range out {
+			executed += out[i].Executed
+		}
+		b.ReportMetric(float64(len(in))/best.Seconds(), "packets/s")
+		b.ReportMetric(float64(executed)/float64(len(in)), "insns/packet")
+	})
 }
