@@ -25,6 +25,10 @@ func decides(ins ebpf.Instruction) bool {
 	return isLegacyLoad(ins)
 }
 
+// refinements bounds how often a search starts again: each time what matters is
+// worked out anew, which in a hostile program can take as long as the search.
+const refinements = 500
+
 // search follows all paths, with as little precision as is enough.
 func (t *task) search() *failure {
 	relevant := t.a.relevant(t.p)
@@ -33,31 +37,39 @@ func (t *task) search() *failure {
 		t.finish(v)
 		return f
 	}
-	for {
-		f := v.search()
-		if f == nil || f.code == TooComplex {
-			t.finish(v)
-			if f == nil {
-				return nil
-			}
-			break
-		}
-		real, learned := t.refine(v, relevant)
-		if real != nil {
-			t.finish(v)
-			return real
-		}
-		if !learned {
-			t.finish(v)
-			break
-		}
-		v.restart()
+	f, settled := t.approach(v, relevant)
+	t.finish(v)
+	if settled {
+		return f
 	}
 	// Nothing is forgotten but what will not be read again.
 	v = t.verifier(nil)
-	f := v.search()
+	f = v.search()
 	t.finish(v)
 	return f
+}
+
+// approach searches with more and more precision until there is a proof or a
+// real failure. It is not settled if it came too far or stopped learning.
+func (t *task) approach(v *verifier, r *relevance) (f *failure, settled bool) {
+	for range refinements {
+		f := v.search()
+		if f == nil {
+			return nil, true
+		}
+		if f.code == TooComplex {
+			return nil, false
+		}
+		real, learned := t.refine(v, r)
+		if real != nil {
+			return real, true
+		}
+		if !learned {
+			return nil, false
+		}
+		v.restart()
+	}
+	return nil, false
 }
 
 // verifier makes the verifier for a search.
