@@ -51,6 +51,8 @@ type verifyRun struct {
 	state  bool
 	kernel bool
 	json   bool
+
+	wordy bool // the last program took more than a line
 }
 
 func bindVerify(a *app, flags *pflag.FlagSet) func([]string) error {
@@ -130,6 +132,10 @@ func (v *verifyRun) print(r *verdict) error {
 		}
 		return json.NewEncoder(v.out).Encode(r)
 	}
+	if v.wordy {
+		fmt.Fprintln(v.out)
+	}
+	v.wordy = !r.Accepted || v.state
 	fmt.Fprintf(v.out, "%s %s (%s): %d instructions, %d steps, %d states in %v\n",
 		v.word(r.Accepted), v.paint(styleBold, r.Program), r.Type, r.Instructions, r.Stats.Steps, r.Stats.Peak, r.Time.Round(time.Microsecond))
 	if r.Kernel != nil {
