@@ -24,7 +24,8 @@ var runCommand = command{
 	long: `
 Runs each packet of a capture through an eBPF program: one of an ELF object as
 clang builds it, assembly text, raw bytes or hexadecimal. Prints how often the
-program returned each verdict, by its name. 'bpflab disasm' lists the programs, maps and variables of an object.
+program returned each verdict, by its name. 'bpflab disasm' lists the programs,
+maps and variables of an object.
 
 The machine runs in checked mode: it needs no verifier, and a bad access ends
 the program for that packet with an error that names the instruction, the line
@@ -111,21 +112,11 @@ func hookNames() string {
 
 func (r *runRun) run(args []string) error {
 	name, err := one("program", args)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = r.checkFlags()
+	}
+	if err != nil {
 		return err
-	case r.withMemory == (r.input != ""):
-		return usagef("give a capture with -r, or bytes with --mem")
-	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
-		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
-	case r.withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
-		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
-	case r.output == "-" && r.verdicts == "-" || r.toStdout() && (r.json || r.dump):
-		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
-	case r.trace && r.toStdout():
-		return usagef("--trace prints on standard output: give -w and --verdicts a file")
-	case r.repeat > 1 && r.input == "-":
-		return usagef("--repeat cannot read standard input again")
 	}
 	p, err := r.load(name)
 	if err != nil {
@@ -159,6 +150,25 @@ func (r *runRun) run(args []string) error {
 		return errors.Join(err, r.dumpMaps(machine))
 	}
 	return err
+}
+
+// checkFlags refuses flags that do not go together.
+func (r *runRun) checkFlags() error {
+	switch {
+	case r.withMemory == (r.input != ""):
+		return usagef("give a capture with -r, or bytes with --mem")
+	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
+		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
+	case r.withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
+		return usagef("--repeat, -w and --verdicts are for captures, not for --mem")
+	case r.output == "-" && r.verdicts == "-" || r.toStdout() && (r.json || r.dump):
+		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
+	case r.trace && r.toStdout():
+		return usagef("--trace prints on standard output: give -w and --verdicts a file")
+	case r.repeat > 1 && r.input == "-":
+		return usagef("--repeat cannot read standard input again")
+	}
+	return nil
 }
 
 // toStdout reports whether a file of results goes to standard output.
