@@ -96,7 +96,10 @@ func corpus(t *testing.T) []*verifier.Program {
 			all = append(all, program(&p))
 		}
 	}
-	return append(all, ownPrograms(t)...)
+	for _, p := range ownPrograms(t) {
+		all = append(all, p.Program)
+	}
+	return all
 }
 
 // make writes program i.

@@ -136,7 +136,7 @@ func TestListing(t *testing.T) {
 	goldenListing(t, "filter-socket", liftedFilter(t, "ip proto 47 or arp", lift.Options{Hook: abi.HookSocket, Access: lift.Abs}))
 	for _, p := range ownPrograms(t) {
 		if p.Name == "xdp_firewall/firewall" || p.Name == "tail_parser/parse_udp" {
-			goldenListing(t, strings.ReplaceAll(p.Name, "/", "-"), p)
+			goldenListing(t, strings.ReplaceAll(p.Name, "/", "-"), p.Program)
 		}
 	}
 }

@@ -14,13 +14,20 @@ import (
 	"github.com/bpflab/bpflab/verifier"
 )
 
+// An ownProgram is a program under testdata/programs.
+type ownProgram struct {
+	*verifier.Program
+	linked *object.Linked // it is the first program
+	types  []byte         // BTF of its object
+}
+
 // ownPrograms are the programs under testdata/programs.
-func ownPrograms(t testing.TB) []*verifier.Program {
+func ownPrograms(t testing.TB) []ownProgram {
 	names, err := filepath.Glob("../testdata/programs/*.o")
 	if err != nil || len(names) == 0 {
 		t.Fatal("no objects", err)
 	}
-	var all []*verifier.Program
+	var all []ownProgram
 	for _, name := range names {
 		f, err := os.Open(name)
 		if err != nil {
@@ -38,7 +45,7 @@ func ownPrograms(t testing.TB) []*verifier.Program {
 			}
 			p := verifier.ProgramsOf(l)[0]
 			p.Name = strings.TrimSuffix(filepath.Base(name), ".o") + "/" + p.Name
-			all = append(all, p)
+			all = append(all, ownProgram{p, l, obj.Types})
 		}
 	}
 	return all
@@ -48,7 +55,7 @@ func ownPrograms(t testing.TB) []*verifier.Program {
 // elsewhere.
 func TestOwnPrograms(t *testing.T) {
 	for _, p := range ownPrograms(t) {
-		proof, report := verifier.Verify(p, verifier.Options{})
+		proof, report := verifier.Verify(p.Program, verifier.Options{})
 		if report != nil {
 			t.Errorf("%s: %+v (%+v)", p.Name, report, report.Stats)
 			continue
@@ -63,7 +70,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.ReportAllocs()
 			steps := 0
 			for b.Loop() {
-				proof, report := verifier.Verify(p, verifier.Options{})
+				proof, report := verifier.Verify(p.Program, verifier.Options{})
 				if report != nil {
 					b.Fatal(report)
 				}
