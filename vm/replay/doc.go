@@ -17,5 +17,9 @@
 // not return the same numbers, a classic filter a length where an XDP program
 // returns XDP_PASS; a [Side] says how to read its engine's.
 //
-// The package knows no engine but through the interface.
+// [Witness] is for a program that the verifier rejects: it looks for a packet on
+// which the program does what the verifier's report says that it may do.
+//
+// But for that, which needs the checked machine, the package knows no engine but
+// through the interface.
 package replay

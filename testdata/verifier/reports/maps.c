@@ -49,12 +49,14 @@ SEC("xdp") int size_argument(struct xdp_md *ctx)
 /* The index is signed, and checked on one side. */
 SEC("xdp") int signed_index(struct xdp_md *ctx)
 {
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	u32 zero = 0;
 	struct scratch *s = map_lookup(&scratch, &zero);
-	int i = ctx->rx_queue_index;
+	int i;
 
-	if (!s)
+	if (!s || data + 18 > end)
 		return XDP_PASS;
+	i = *(int *)(data + 14);
 	if (i > 63)
 		return XDP_PASS;
 	return s->bytes[i] ? XDP_DROP : XDP_PASS;
@@ -63,12 +65,13 @@ SEC("xdp") int signed_index(struct xdp_md *ctx)
 /* One too many. */
 SEC("xdp") int index_off_by_one(struct xdp_md *ctx)
 {
-	u32 zero = 0, i = ctx->rx_queue_index;
+	u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	u32 zero = 0;
 	struct scratch *s = map_lookup(&scratch, &zero);
 
-	if (!s || i > 64)
+	if (!s || data + 15 > end || data[14] > 64)
 		return XDP_PASS;
-	return s->bytes[i] ? XDP_DROP : XDP_PASS;
+	return s->bytes[data[14]] ? XDP_DROP : XDP_PASS;
 }
 
 /* A hash has no elements that are always there. */

@@ -1,0 +1,120 @@
+package replay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+)
+
+// setups returns what maps may hold: nothing first, then, if there are maps
+// that can hold something, values of interest for keys that programs ask for
+// most.
+func (g *guesser) setups() []setup {
+	specs := g.program.Maps
+	out := []setup{{maps: specs}}
+	if filled, text := g.fill(specs); text != "" {
+		out = append(out, setup{filled, text})
+	}
+	return out
+}
+
+// fill puts elements into the maps that have none.
+func (g *guesser) fill(specs []abi.MapSpec) (filled []abi.MapSpec, text string) {
+	filled = slices.Clone(specs)
+	for i := range filled {
+		m := &filled[i]
+		if m.Contents != nil || !fillable(m) {
+			continue
+		}
+		for _, key := range g.keys(m) {
+			m.Contents = append(m.Contents, abi.MapElement{Key: key, Value: g.value(m)})
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("in map %s", m.Name)
+		for _, e := range m.Contents[:min(4, len(m.Contents))] {
+			text += fmt.Sprintf(" %x: %x", e.Key, e.Value[:min(8, len(e.Value))])
+		}
+		if len(m.Contents) > 4 {
+			text += " …"
+		}
+	}
+	return filled, text
+}
+
+func fillable(m *abi.MapSpec) bool {
+	switch m.Kind {
+	case abi.HashMap, abi.PerCPUHash, abi.LRUHash, abi.LRUPerCPUHash, abi.ArrayMap, abi.PerCPUArray:
+		return m.ValueSize > 0 && m.KeySize > 0
+	}
+	return false
+}
+
+// keysMost is how many elements a map gets.
+const keysMost = 12
+
+// keys are keys that a program may ask for: small numbers, such as those of
+// interfaces, constants of the program, and 0.
+func (g *guesser) keys(m *abi.MapSpec) [][]byte {
+	var out [][]byte
+	add := func(v uint64) {
+		b := binary.LittleEndian.AppendUint64(nil, v)
+		key := make([]byte, m.KeySize)
+		copy(key, b)
+		array := m.Kind == abi.ArrayMap || m.Kind == abi.PerCPUArray
+		if len(out) < min(keysMost, int(m.MaxEntries)) && !slices.ContainsFunc(out, func(k []byte) bool { return slices.Equal(k, key) }) &&
+			(!array || v < uint64(m.MaxEntries)) {
+			out = append(out, key)
+		}
+	}
+	for v := range uint64(6) {
+		add(v)
+	}
+	for _, c := range g.constants {
+		add(c)
+	}
+	return out
+}
+
+// value makes a value of numbers of interest.
+func (g *guesser) value(m *abi.MapSpec) []byte {
+	out := make([]byte, m.ValueSize)
+	for at := 0; at+4 <= len(out); at += 4 {
+		binary.LittleEndian.PutUint32(out[at:], uint32(g.number()))
+	}
+	if m.SpinLock != nil {
+		clear(out[*m.SpinLock:][:4])
+	}
+	return out
+}
+
+// frames are the starts of common packets: Ethernet with IPv4 and TCP, UDP,
+// ICMP, with IPv6 and TCP, UDP, with a VLAN tag, and ARP.
+var frames = func() [][]byte {
+	ethernet := func(proto ...byte) []byte {
+		return append([]byte{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}, proto...)
+	}
+	ip4 := func(proto byte) []byte {
+		return []byte{0x45, 0, 0, 60, 0, 1, 0x40, 0, 64, proto, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}
+	}
+	ip6 := func(next byte) []byte {
+		b := append([]byte{0x60, 0, 0, 0, 0, 40, next, 64, 0xfd}, make([]byte, 31)...)
+		b[23], b[24], b[39] = 1, 0xfd, 2
+		return b
+	}
+	tcp := []byte{0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 0x20, 0, 0, 0, 0, 0}
+	udp := []byte{0x30, 0x39, 0, 53, 0, 40, 0, 0}
+	icmp := []byte{8, 0, 0, 0, 0, 1, 0, 1}
+	return [][]byte{
+		slices.Concat(ethernet(8, 0), ip4(6), tcp),
+		slices.Concat(ethernet(8, 0), ip4(17), udp),
+		slices.Concat(ethernet(8, 0), ip4(1), icmp),
+		slices.Concat(ethernet(0x86, 0xdd), ip6(6), tcp),
+		slices.Concat(ethernet(0x86, 0xdd), ip6(17), udp),
+		slices.Concat(ethernet(0x81, 0, 0, 5, 8, 0), ip4(6), tcp),
+		slices.Concat(ethernet(8, 6), []byte{0, 1, 8, 0, 6, 4, 0, 1}),
+	}
+}()
