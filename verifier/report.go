@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 )
@@ -81,11 +82,23 @@ type Differ struct {
 type Witness struct {
 	Runs   int    `json:"runs"`             // how many inputs were tried
 	Found  bool   `json:"found"`            // one of them is a witness:
-	Packet []byte `json:"packet,omitempty"` // the packet, in JSON as base64
+	Packet Hex    `json:"packet,omitempty"` // the packet
 	Setup  string `json:"setup,omitempty"`  // what else is needed: contents of maps, the context
 	Fault  string `json:"fault,omitempty"`  // what the machine said
 	Slot   int    `json:"slot"`             // of the instruction that was at fault
 	Note   string `json:"note,omitempty"`   // why there is none
+}
+
+// Hex is bytes that are written in hexadecimal.
+type Hex []byte
+
+// MarshalText returns the bytes in hexadecimal, for JSON.
+func (h Hex) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h), nil }
+
+// UnmarshalText is the reverse.
+func (h *Hex) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.AppendDecode(nil, text)
+	return err
 }
 
 // String returns the code as it is written: V101.

@@ -101,6 +101,9 @@ func (t *reportText) block(text string) {
 func (t *reportText) head(r *Report) {
 	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), r.Message)
 	where := r.Program
+	if where != "" {
+		where = "program " + where
+	}
 	if r.Source.File != "" {
 		where = strings.TrimPrefix(where+", "+r.Source.Where(), ", ")
 	}
@@ -232,6 +235,6 @@ func (t *reportText) witness(w *Witness) {
 		t.words(w.Setup)
 	}
 	for at := 0; at < len(w.Packet); at += 16 {
-		fmt.Fprintf(t, "  %04x  % x\n", at, w.Packet[at:min(at+16, len(w.Packet))])
+		fmt.Fprintf(t, "  %04x  % x\n", at, []byte(w.Packet)[at:min(at+16, len(w.Packet))])
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm/replay"
 )
 
 var verifyCommand = command{
@@ -18,12 +19,12 @@ var verifyCommand = command{
 	long: `
 Follows all paths through a program and proves that every run of it ends and
 touches only what it may, or reports the first path on which that fails: the
-rule that is broken, the place in the source, the arithmetic, how it came about
-and what to do. PROG is an ELF object as clang builds it, all of its programs or
-the one of --prog; assembly text, raw bytes or hexadecimal; or a classic program
-in any form, which is translated for the --hook first. With --filter the
-arguments are a filter, which is compiled and translated, and the report names
-the part of it.
+rule that is broken, the place in the source, the arithmetic, how it came about,
+what to do, and, if one is found, a packet on which the program goes wrong. PROG
+is an ELF object as clang builds it, all of its programs or the one of --prog;
+assembly text, raw bytes or hexadecimal; or a classic program in any form, which
+is translated for the --hook first. With --filter the arguments are a filter,
+which is compiled and translated, and the report names the part of it.
 
 --state prints a proved program with what is known before each instruction:
 beside it stand the registers and parts of the stack that are new and will be
@@ -113,6 +114,7 @@ func (v *verifyRun) verify(s *subject) error {
 		result.Stats = result.proof.Stats()
 	} else {
 		result.Stats = result.Report.Stats
+		result.Report.Witness = replay.Witness(&s.Program, result.Report, 0)
 	}
 	var err error
 	if v.kernel {

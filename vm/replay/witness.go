@@ -185,7 +185,15 @@ func (s *witnessSearch) confirm(in setup, g guess, slot int) *verifier.Witness {
 		}
 		return f != ""
 	}
-	try(s.setups[0], g)
+	if !try(s.setups[0], g) {
+		for _, of := range in.filled {
+			for i := 0; i < len(in.maps[of].Contents); {
+				if !try(in.without(of, i), g) {
+					i++
+				}
+			}
+		}
+	}
 	for i := 0; i < len(g.context); {
 		if !try(in, guess{g.data, slices.Delete(slices.Clone(g.context), i, i+1)}) {
 			i++

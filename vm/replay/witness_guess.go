@@ -44,19 +44,11 @@ func (g guess) describe(in setup) string {
 	for _, f := range g.context {
 		parts = append(parts, fmt.Sprintf("%s = %d", f.name, f.value))
 	}
-	if in.text != "" {
-		parts = append(parts, in.text)
-	}
+	parts = append(parts, in.describe()...)
 	if len(parts) == 0 {
 		return ""
 	}
 	return "with " + strings.Join(parts, ", ")
-}
-
-// A setup is what the maps hold before a run.
-type setup struct {
-	maps []abi.MapSpec
-	text string
 }
 
 // A guesser guesses inputs: first headers of common protocols at lengths that

@@ -8,41 +8,56 @@ import (
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
+// A setup is what the maps hold before a run.
+type setup struct {
+	maps   []abi.MapSpec
+	filled []int // indexes of the maps that hold something because of the search
+}
+
 // setups returns what maps may hold: nothing first, then, if there are maps
 // that can hold something, values of interest for keys that programs ask for
 // most.
 func (g *guesser) setups() []setup {
-	specs := g.program.Maps
-	out := []setup{{maps: specs}}
-	if filled, text := g.fill(specs); text != "" {
-		out = append(out, setup{filled, text})
+	out := []setup{{maps: g.program.Maps}}
+	if s := g.fill(); s.filled != nil {
+		out = append(out, s)
 	}
 	return out
 }
 
 // fill puts elements into the maps that have none.
-func (g *guesser) fill(specs []abi.MapSpec) (filled []abi.MapSpec, text string) {
-	filled = slices.Clone(specs)
-	for i := range filled {
-		m := &filled[i]
+func (g *guesser) fill() setup {
+	s := setup{maps: slices.Clone(g.program.Maps)}
+	for i := range s.maps {
+		m := &s.maps[i]
 		if m.Contents != nil || !fillable(m) {
 			continue
 		}
+		s.filled = append(s.filled, i)
 		for _, key := range g.keys(m) {
 			m.Contents = append(m.Contents, abi.MapElement{Key: key, Value: g.value(m)})
 		}
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf("in map %s", m.Name)
-		for _, e := range m.Contents[:min(4, len(m.Contents))] {
-			text += fmt.Sprintf(" %x: %x", e.Key, e.Value[:min(8, len(e.Value))])
-		}
-		if len(m.Contents) > 4 {
-			text += " …"
+	}
+	return s
+}
+
+// without returns a setup with one element less.
+func (s setup) without(of, element int) setup {
+	s.maps = slices.Clone(s.maps)
+	m := &s.maps[of]
+	m.Contents = slices.Delete(slices.Clone(m.Contents), element, element+1)
+	return s
+}
+
+// describe tells what maps hold.
+func (s setup) describe() (parts []string) {
+	for _, i := range s.filled {
+		m := &s.maps[i]
+		for _, e := range m.Contents {
+			parts = append(parts, fmt.Sprintf("%s[%x] = %x", m.Name, e.Key, e.Value))
 		}
 	}
-	return filled, text
+	return parts
 }
 
 func fillable(m *abi.MapSpec) bool {
