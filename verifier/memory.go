@@ -188,7 +188,7 @@ func (v *verifier) reachPacket(r ebpf.Register, off, size int64, u use) *failure
 	}
 	low, end, have := int64(p.off)+off, int64(p.off)+off+size, int64(p.span)
 	switch {
-	case p.num.SMin() < 0 || low < 0:
+	case p.num.SMin()+off < 0 || low < 0:
 		low = min(low, p.num.SMin()+off)
 		return v.fail(PacketBounds, int(r), "the access may begin %d bytes before %s", -low, what).miss(low, end, have)
 	case end > have && have == 0:
