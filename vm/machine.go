@@ -94,7 +94,7 @@ type Machine struct {
 	headers  uint64      // address of the header of the first map
 	valuesOf []*values   // for each of maps, nil where programs look nothing up
 	values   []*values
-	owner    []uint16   // for each granule of the arena an index in values plus 1
+	owner    []uint16   // for each granule of the arena, as far as used, an index in values plus 1
 	argMap   *maps.Map  // the map of the helper being called
 	indirect call       // the helper that the last callx called
 	noting   *iteration // whose elements noteElement notes

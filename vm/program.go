@@ -110,7 +110,6 @@ func newMachine(c Collection, o Options) *Machine {
 	for _, p := range c.Programs {
 		m.programs = append(m.programs, program{name: p.Name, typ: p.Type})
 	}
-	m.owner = make([]uint16, arena.Size/arena.Granule)
 	m.note, m.drainOne = m.noteElement, m.drained
 	return m
 }

@@ -85,6 +85,9 @@ func (m *Machine) own(v *values) {
 		}
 	}
 	m.values = append(m.values, v)
+	if more := int(v.end/arena.Granule) + 1 - len(m.owner); more > 0 {
+		m.owner = append(m.owner, make([]uint16, more)...)
+	}
 	for g := v.start / arena.Granule; g*arena.Granule < v.end; g++ {
 		m.owner[g] = uint16(len(m.values))
 	}
