@@ -13,6 +13,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	programs "github.com/bpflab/bpflab/testdata/verifier"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/verifier/num"
 )
@@ -238,6 +239,39 @@ func TestValueString(t *testing.T) {
 	} {
 		if got := c.value.String(); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.value, got, c.want)
+		}
+	}
+}
+
+// TestListings lists everything that is accepted: each instruction once, with
+// facts where a run comes and a source for every way in.
+func TestListings(t *testing.T) {
+	all := ownPrograms(t)
+	for _, p := range programs.Accepts() {
+		all = append(all, program(&p))
+	}
+	for _, p := range all {
+		proof, report := verifier.Verify(p, verifier.Options{Facts: true})
+		if report != nil {
+			continue // strict ones, which TestTables looks at
+		}
+		slot := 0
+		for _, l := range proof.Listing() {
+			if l.Slot != slot || l.Reached != proof.Reached(slot) || l.Insn == "" {
+				t.Errorf("%s: %+v, want slot %d", p.Name, l, slot)
+			}
+			if !l.Reached && (l.Facts != nil || l.From != nil) {
+				t.Errorf("%s: no run comes here, but: %+v", p.Name, l)
+			}
+			for _, f := range l.Facts {
+				if f.Value == "" || f.Value == "nothing" {
+					t.Errorf("%s: slot %d: %s is told of as %q", p.Name, slot, f.Where, f.Value)
+				}
+			}
+			slot += p.Insns[slot].Width()
+		}
+		if slot != len(p.Insns) {
+			t.Errorf("%s: the listing ends at %d of %d", p.Name, slot, len(p.Insns))
 		}
 	}
 }
