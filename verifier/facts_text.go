@@ -37,7 +37,7 @@ func (v Value) String() string {
 		fmt.Fprintf(&b, " of frame %d", v.Frame)
 	}
 	if v.Room > 0 {
-		fmt.Fprintf(&b, ", %d bytes known", v.Room)
+		fmt.Fprintf(&b, ", %s known", bytesText(v.Room))
 	}
 	if v.Nullable {
 		b.WriteString(" or NULL")
@@ -55,7 +55,7 @@ func (v Value) place() string {
 	case KeyPointer:
 		return "key of " + v.mapText()
 	case RecordPointer:
-		return fmt.Sprintf("record of %d bytes", v.Size)
+		return "record of " + bytesText(v.Size)
 	}
 	return placeNames[v.Kind]
 }
@@ -135,5 +135,5 @@ func (s StackValue) where() string {
 	if s.Size == 8 {
 		return fmt.Sprintf("[r10%+d]", s.Offset)
 	}
-	return fmt.Sprintf("[r10%+d, %d bytes]", s.Offset, s.Size)
+	return fmt.Sprintf("[r10%+d, %s]", s.Offset, bytesText(s.Size))
 }

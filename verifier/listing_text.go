@@ -48,14 +48,24 @@ func (t *reportText) place(l ListedInsn) bool {
 	}
 	head := l.Function
 	if l.From != nil {
-		var from []string
-		for _, slot := range l.From {
-			from = append(from, strconv.Itoa(slot))
-		}
-		head = strings.TrimSpace(head + " from " + strings.Join(from, ", "))
+		head = strings.TrimSpace(head + " from " + listText(l.From))
 	}
 	fmt.Fprintf(t, "\n%s\n", t.paint(bold, head+":"))
 	return true
+}
+
+// listText lists slots, and of many the first.
+func listText(slots []int) string {
+	const most = 12
+	var texts []string
+	for _, slot := range slots[:min(most, len(slots))] {
+		texts = append(texts, strconv.Itoa(slot))
+	}
+	text := strings.Join(texts, ", ")
+	if more := len(slots) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // listed writes an instruction and what is known beside it.
