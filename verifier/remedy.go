@@ -19,9 +19,14 @@ func (e *explanation) remedy() string {
 		return e.remedyMoved()
 	case MaybeNull, NullArithmetic:
 		return e.remedyNull()
-	case MapBounds, RecordBounds, PointerRange, StackBounds:
+	case MapBounds, RecordBounds, FlowKeysBounds, PointerRange, StackBounds:
 		return e.remedyOffset()
+	case ContextField, ContextStore:
+		return e.remedyField()
 	case ArgumentSize, ArgumentMemory:
+		if e.sizeOf(ebpf.Register(e.failure.reg)) == 0 && e.sizeOf(ebpf.Register(e.failure.reg-1)) == 0 {
+			return ""
+		}
 		return e.remedySize()
 	case ReturnRange:
 		return e.remedyReturn()
@@ -36,7 +41,17 @@ func (e *explanation) remedy() string {
 		return "Take the part where the steps went apart: a function of its own that is not inlined, fewer rounds, or bpf_loop. " +
 			"Make values that keep states apart the same again where they are not needed any more, or keep them in a map."
 	}
+	if inC, ok := remediesInC[e.failure.code]; ok && e.inC() {
+		return inC
+	}
 	return remedies[e.failure.code]
+}
+
+// remediesInC are those that differ for C.
+var remediesInC = map[Code]string{
+	StackUnset: "Initialize all of it, with the bytes between its fields: = {} sets fields only, memset sets all.",
+	Pointer32:  "Let pointers not go through variables of 32 bits.",
+	PointerCut: "Compile with optimization, and let pointers (data and data_end, too) not go through variables of 32 bits.",
 }
 
 // remedies are those that do not depend on more than the code.
@@ -48,7 +63,12 @@ var remedies = map[Code]string{
 	StackDepth:       "Use less stack: put large variables into the value of a per-CPU array, or let the compiler inline the functions.",
 	PacketReadOnly:   "Use bpf_skb_store_bytes where the type has it, or a program of type xdp, sched_cls or sched_act.",
 	NotPointer:       "Load the pointer as a pointer: 8 bytes from the stack, data and data_end as the 4 bytes that the context has. A number that was calculated from a pointer, or stored in a map, is no pointer any more.",
-	StackUnset:       "Initialize all of it, with the bytes between its fields: in C, = {} sets fields only, memset sets all.",
+	Misaligned:       "Use an offset that is a multiple of the width, or smaller accesses.",
+	StackUnset:       "Write all of the bytes before, with 0 if there is nothing else.",
+	MapReadOnly:      "Do not write there, or create the map without BPF_F_RDONLY_PROG.",
+	MapWriteOnly:     "Do not read there, or create the map without BPF_F_WRONLY_PROG.",
+	LockedBytes:      "Leave out the 4 bytes of the lock: access the fields beside it.",
+	AtomicMemory:     "Use atomic operations on the stack, in values of maps and in records.",
 	StackVariable:    "Use a constant offset, or keep the data in a value of a map.",
 	ContextModified:  "Keep the context's pointer in one register and put offsets into the loads.",
 	WrongPointer:     "Only pointers into the packet, the stack, values of maps and records can be followed; data_end and maps cannot.",
@@ -56,8 +76,13 @@ var remedies = map[Code]string{
 	PointerOperation: "Calculate the number first, and then add it to the pointer.",
 	DivisionByZero:   "Divide by another constant.",
 	ShiftRange:       "Shift by less than the width.",
-	Pointer32:        "Use the 64-bit instruction. In C, let pointers not go through variables of 32 bits.",
-	PointerCut:       "Store and load the pointer in 8 bytes. In C, compile with optimization, so that data and data_end do not go through variables of 32 bits.",
+	Pointer32:        "Use the 64-bit instruction.",
+	PointerCut:       "Store and load the pointer in 8 bytes.",
+	PointerLeak:      "Keep addresses in registers and on the stack.",
+	PointerCompare:   "Compare pointers with NULL, and those into the packet with its end.",
+	KernelFunction:   "Call helper functions; the kernel's own functions and variables do not exist here.",
+	NotAcquired:      "Give back only what a lookup of a socket or ringbuf_reserve has returned, and once.",
+	UnlockedWrong:    "Lock the same value before.",
 	MixedPointers:    "Give each kind of pointer its own access, in both branches.",
 	ArgumentConst:    "Pass a constant.",
 	LockHeld:         "Call bpf_spin_unlock on every way out.",
@@ -105,7 +130,7 @@ func (e *explanation) remedyBounds() string {
 	case p.num.UMax() > maxPacket || p.num.SMin() < 0:
 		fmt.Fprintf(&b, "Bound what is added to the pointer, so that it stays within %d bytes, and then compare with data_end. ", maxPacket)
 	}
-	fmt.Fprintf(&b, "Before the access, and after the last change of the pointer (here called p), check that %s are there:\n", bytesText(int(need)))
+	fmt.Fprintf(&b, "Before the access, and after the last change of the pointer p, check that so much of the packet is there:\n")
 	if e.inC() {
 		b.WriteString(e.leave(fmt.Sprintf("(void *)p + %d > data_end", need)))
 		return b.String()
@@ -146,7 +171,7 @@ func (e *explanation) remedyMoved() string {
 
 func (e *explanation) remedyNull() string {
 	if e.inC() {
-		return "After the call that returns it, compare the pointer (here called p) with NULL:\n" + e.leave("!p")
+		return "After the call that returns it, compare the pointer p with NULL:\n" + e.leave("!p")
 	}
 	return fmt.Sprintf("After the call that returns it:\n\tif r%d == 0 goto OUT", e.failure.reg)
 }
@@ -238,9 +263,6 @@ func (e *explanation) remedySize() string {
 		size++
 	}
 	n := e.value(register(e.frame(), size))
-	if _, constant := n.constant(); constant || n.kind != scalar {
-		return "Pass the size of the memory, or larger memory."
-	}
 	low, room := 0, e.room(size-1)
 	if i := int(size) - 1; i < len(h.Args) && h.Args[i] == abi.ArgSize {
 		low = 1
@@ -249,9 +271,12 @@ func (e *explanation) remedySize() string {
 	if room > 0 {
 		greatest = fmt.Sprint(room)
 	}
-	text := fmt.Sprintf("%s takes %d..%s here. ", h.Name(), low, greatest)
+	text := fmt.Sprintf("%s takes a size of %d..%s here. ", h.Name(), low, greatest)
 	if room <= 0 {
 		text = fmt.Sprintf("%s takes a size from %d up to that of the memory. ", h.Name(), low)
+	}
+	if _, constant := n.constant(); constant || n.kind != scalar {
+		return strings.TrimSpace(text)
 	}
 	if e.inC() {
 		condition := "len > " + greatest
@@ -286,6 +311,32 @@ func (e *explanation) room(r ebpf.Register) int64 {
 		return int64(p.span) - int64(p.off)
 	}
 	return 0
+}
+
+// remedyField names the fields of the context that the program may access.
+func (e *explanation) remedyField() string {
+	ctx := abi.ContextOf(e.p.Type)
+	if ctx == nil {
+		return fmt.Sprintf("The context is %s long.", bytesText(e.p.ContextSize))
+	}
+	class, what, names := e.p.Insns[e.failure.pc].Op.Class(), "load", []string(nil)
+	if class == ebpf.ClassST || class == ebpf.ClassSTX {
+		what = "store"
+	}
+	for i := range ctx.Fields {
+		f := &ctx.Fields[i]
+		set, widths := f.Readers, f.Loads
+		if what == "store" {
+			set, widths = f.Writers, f.Stores
+		}
+		if set.Has(e.p.Type) && widths != 0 {
+			names = append(names, fmt.Sprintf("%s (%d)", f.Name, f.Offset))
+		}
+	}
+	if names == nil {
+		return fmt.Sprintf("There is nothing in struct %s that %v programs can %s.", ctx.Name, e.p.Type, what)
+	}
+	return fmt.Sprintf("%v programs can %s these fields of struct %s, at these offsets: %s.", e.p.Type, what, ctx.Name, strings.Join(names, ", "))
 }
 
 func (e *explanation) remedyReturn() string {

@@ -46,10 +46,7 @@ func (e *explanation) regText(r *reg) string {
 // numberText is a number as [num.Product.String] writes it, but for those of
 // which only the lower half has bounds and may be negative.
 func numberText(n num.Scalar) string {
-	switch {
-	case n.IsUnknown():
-		return "any number"
-	case n.SMin() == 0 && n.SMax() == math.MaxUint32 && n.SMin32() < 0 && n.Low.Size != math.MaxUint32:
+	if n.SMin() == 0 && n.SMax() == math.MaxUint32 && n.SMin32() < 0 && n.Low.Size != math.MaxUint32 {
 		if low := n.Low.String(); !strings.HasPrefix(low, "not") {
 			return low + " as 32 bits"
 		}
