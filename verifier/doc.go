@@ -83,13 +83,17 @@
 //
 // # Where to read on
 //
-// The input: program.go, object.go. Before the search: cfg.go (functions, joins,
-// loops), blocks.go and queue.go, effects.go, contents.go and frameptr.go
-// (which stack slots an instruction reaches), liveness.go, relevance.go. The
-// search: verifier.go, reg.go, state.go, explore.go, checkpoint.go, compare.go,
-// refine.go. The instructions: step_alu.go, step_jump.go, memory.go with
-// stack.go, packet.go, context.go and maps.go, atomic.go, legacy.go, frames.go;
-// call.go with arguments.go, callbacks.go, references.go and locks.go; depth.go.
-// The results: proof.go, facts.go, facts_text.go, listing.go, listing_text.go;
-// codes.go, rules.go, failure.go, explain.go, report.go, report_text.go.
+// The input: program.go, object.go. Before the search: registers.go, cfg.go
+// (functions, joins, loops), blocks.go and queue.go, effects.go, contents.go and
+// frameptr.go (which stack slots an instruction reaches), liveness.go,
+// relevance.go. The search: verifier.go, reg.go, state.go, explore.go,
+// checkpoint.go, compare.go, refine.go. The instructions: step_alu.go,
+// step_jump.go, memory.go with stack.go, packet.go, context.go and maps.go,
+// atomic.go, legacy.go, frames.go; call.go with helpers.go, arguments.go,
+// callbacks.go, references.go and locks.go; depth.go. The proof: proof.go, facts.go,
+// facts_text.go, listing.go, listing_text.go. The report: codes.go, rules.go,
+// failure.go, report.go, report_text.go; explain.go with eventlog.go (what
+// happened on the path), lineage.go (what of it has a part in the failure),
+// state_text.go, nearest.go and nearest_number.go (the check that comes
+// closest), remedy.go and effort.go (where the steps went).
 package verifier

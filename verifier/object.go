@@ -23,7 +23,7 @@ func ProgramsOf(l *object.Linked) []*Program {
 			functions[f.Start] = f.Name
 		}
 		out = append(out, &Program{
-			Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: l.Maps, Absent: p.Absent, Functions: functions,
+			Name: p.Name, Type: p.Type, Insns: p.Insns, Maps: l.Maps, Absent: p.Absent, Functions: functions, ContextSize: p.Type.ContextBytes(),
 			NotGPL: !slices.Contains(compatible, p.License), Egress: p.AttachType == attachEgress,
 			DevMap: p.AttachType == attachDevMap,
 			Source: func(slot int) Source {

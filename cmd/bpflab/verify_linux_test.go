@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/testdata/require"
 )
@@ -95,5 +97,20 @@ func TestVerifyKernelNotPermitted(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitUnsupported || !strings.Contains(string(out), "it takes root") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestVerifyKernelContexts asks about the last byte of contexts that are bytes,
+// and about the one behind it.
+func TestVerifyKernelContexts(t *testing.T) {
+	askable(t)
+	for _, typ := range []abi.ProgType{abi.Kprobe, abi.Tracepoint, abi.RawTracepoint, abi.PerfEvent} {
+		for beyond, want := range []string{"accepted", "rejected"} {
+			text := fmt.Sprintf("r0 = *(u64 *)(r1 +%d)\nr0 = 0\nexit", typ.ContextBytes()-8+8*beyond)
+			_, out, errOut := verify(text, "--kernel", "--type", typ.String(), "-")
+			if !strings.HasPrefix(out, want+" standard input") || !strings.Contains(out, "\n"+want+" by the kernel") {
+				t.Errorf("%v, want both to say %s:\n%s%s", typ, want, out, errOut)
+			}
+		}
 	}
 }

@@ -77,7 +77,7 @@ func ofPlain(name string, data []byte, typ abi.ProgType) ([]*subject, error) {
 	if err != nil {
 		return nil, inFile(name, err)
 	}
-	p := verifier.Program{Name: fileTitle(name), Type: typ, Insns: insns}
+	p := verifier.Program{Name: fileTitle(name), Type: typ, Insns: insns, ContextSize: typ.ContextBytes()}
 	if format == ebpf.FormatAsm {
 		c, err := vm.Assemble(string(data), typ)
 		if err != nil {

@@ -83,6 +83,25 @@ var (
 // that whoever runs the program gives, without a structure known here.
 func (t ProgType) HasByteContext() bool { return tracingTypes.Has(t) }
 
+// ContextBytes returns how many bytes of such a context the kernel lets programs
+// read: the registers of x86-64 (kprobe_prog_is_valid_access), for perf events
+// with a period and an address behind them, PERF_MAX_TRACE_SIZE, twelve arguments
+// (bpf_tracing_ctx_access). It is 0 for types whose context depends on what the
+// program is attached to, and for those that have a structure.
+func (t ProgType) ContextBytes() int {
+	switch t {
+	case Kprobe:
+		return 168
+	case PerfEvent:
+		return 168 + 16
+	case Tracepoint:
+		return 8192
+	case RawTracepoint:
+		return 12 * 8
+	}
+	return 0
+}
+
 // HasLegacyLoads reports whether programs of type t may use the packet loads
 // that eBPF inherits from classic BPF, LD_ABS and LD_IND (may_access_skb in
 // kernel/bpf/verifier.c).
