@@ -47,14 +47,14 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	for i := 0; i < len(points); i++ {
 		c := points[i]
 		if !v.differsAt(c.differ, c.state, v.state) && v.covers(c.state, v.state) {
-			if c.open == 0 || v.advances(c.state, v.state) {
+			if notBefore(c.state, v.state) && (c.open == 0 || v.advances(c.state, v.state)) {
 				c.hits++
 				if i > 0 {
 					points[i-1], points[i] = c, points[i-1]
 				}
 				return true, nil
 			}
-			if v.covers(v.state, c.state) {
+			if c.open > 0 && v.covers(v.state, c.state) {
 				return false, v.fail(InfiniteLoop, -1, "the loop comes back to the same state: it may never end")
 			}
 		}
@@ -241,6 +241,22 @@ func (v *verifier) advances(old, cur *state) bool {
 		}
 	}
 	return false
+}
+
+// notBefore reports whether the path has gone through as many rounds as the
+// checkpoint's, or more. What ends behind a checkpoint may do so because a
+// round had gone by before it, which on a path with fewer rounds has not: it
+// could get from here to where that round began and, again without one, back.
+func notBefore(old, cur *state) bool {
+	if cur.waits < old.waits {
+		return false
+	}
+	for i, f := range cur.frames {
+		if f.loop.rounds < old.frames[i].loop.rounds {
+			return false
+		}
+	}
+	return true
 }
 
 // widenRounds gives up the numbers that differ from those of the last

@@ -181,7 +181,8 @@ func (f *frame) scribble(low, end int64, zero bool) {
 
 // helperStack is helperMemory for the stack (check_stack_range_initialized).
 func (v *verifier) helperStack(r ebpf.Register, size int64, write bool) *failure {
-	f, low, high, fail := v.stackRange(r, 0, size)
+	// No bytes have an address too (check_stack_access_within_bounds).
+	f, low, high, fail := v.stackRange(r, 0, max(size, 1))
 	if fail != nil || size == 0 {
 		return fail
 	}
