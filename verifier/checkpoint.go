@@ -3,6 +3,7 @@ package verifier
 import (
 	"math/bits"
 	"slices"
+	"unsafe"
 
 	"github.com/bpflab/bpflab/verifier/num"
 )
@@ -70,14 +71,51 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	if v.state.rounds() > v.patience() {
 		v.widenRounds(points)
 	}
-	v.points[v.pc] = append(points, v.keep())
+	if v.kept > checkpointMemory {
+		v.forgetUseless()
+	}
+	v.points[v.pc] = append(v.points[v.pc], v.keep())
 	return false, nil
+}
+
+// checkpointMemory is how many bytes of checkpoints are kept, about. A
+// program that is made to have more and larger states goes on without some of
+// them.
+const checkpointMemory = 64 << 20
+
+// forgetUseless gives up the checkpoints that have covered no path, or all of
+// them if that leaves too many.
+func (v *verifier) forgetUseless() {
+	for _, all := range []bool{false, true} {
+		for pc, points := range v.points {
+			v.points[pc] = slices.DeleteFunc(points, func(c *checkpoint) bool {
+				useless := all || c.hits == 0
+				if useless {
+					v.forget(c)
+				}
+				return useless
+			})
+		}
+		if v.kept <= checkpointMemory/2 {
+			return
+		}
+	}
+}
+
+// bytes is about the memory that a state takes.
+func (s *state) bytes() int {
+	n := 0
+	for _, f := range s.frames {
+		n += int(unsafe.Sizeof(*f)) + len(f.stack)*int(unsafe.Sizeof(slot{}))
+	}
+	return n
 }
 
 // keep makes a checkpoint of the path's state.
 func (v *verifier) keep() *checkpoint {
 	c := &checkpoint{state: v.clone(v.state), parent: v.at, open: 1}
 	v.at = c
+	v.kept += c.state.bytes()
 	v.stats.States++
 	v.stats.Peak = max(v.stats.Peak, v.stats.States)
 	return c
@@ -85,6 +123,7 @@ func (v *verifier) keep() *checkpoint {
 
 // forget gives up the state of a checkpoint, which is no more in v.points.
 func (v *verifier) forget(c *checkpoint) {
+	v.kept -= c.state.bytes()
 	v.release(c.state)
 	c.state = nil
 	v.stats.States--

@@ -30,6 +30,8 @@ type verifier struct {
 
 	stats  Stats
 	left   int     // steps
+	kept   int     // bytes of checkpoints, about
+	waits  int     // and of pending branches
 	differ spot    // what covers found to differ
 	watch  watcher // nil in a plain search
 	*scratch
@@ -139,6 +141,7 @@ func (v *verifier) search() *failure {
 		}
 		b := v.pending[len(v.pending)-1]
 		v.pending = v.pending[:len(v.pending)-1]
+		v.waits -= b.state.bytes()
 		v.state, v.pc, v.at = b.state, b.pc, b.at
 		v.trail = append(v.trail[:b.trail], int32(b.pc))
 		if v.watch != nil {
@@ -180,6 +183,9 @@ func (v *verifier) advance() *failure {
 	if v.left == 0 {
 		return v.fail(TooComplex, -1, "stopped after %d steps", v.o.Steps)
 	}
+	if v.waits > pendingMemory {
+		return v.fail(TooComplex, -1, "stopped with %d ways still to be followed", len(v.pending))
+	}
 	v.left--
 	v.stats.Steps++
 	v.next, v.ended = v.pc+1, false
@@ -194,6 +200,10 @@ func (v *verifier) advance() *failure {
 	return f
 }
 
+// pendingMemory is how many bytes of pending branches there may be, about. The
+// kernel stops at 8192 branches (BPF_COMPLEXITY_LIMIT_JMP_SEQ).
+const pendingMemory = 64 << 20
+
 // fork adds a path that goes on at pc in state s, which is the callee's from
 // now on.
 func (v *verifier) fork(s *state, pc int) {
@@ -204,6 +214,7 @@ func (v *verifier) fork(s *state, pc int) {
 	if v.at != nil {
 		v.at.open++
 	}
+	v.waits += s.bytes()
 	v.pending = append(v.pending, b)
 }
 

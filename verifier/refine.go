@@ -150,7 +150,7 @@ func (v *verifier) choose(pc int) bool {
 		}
 		v.release(b.state)
 	}
-	v.pending = v.pending[:0]
+	v.pending, v.waits = v.pending[:0], 0
 	return found
 }
 
@@ -160,7 +160,7 @@ func (v *verifier) restart() {
 	for _, b := range v.pending {
 		v.release(b.state)
 	}
-	v.pending, v.trail = v.pending[:0], v.trail[:0]
+	v.pending, v.waits, v.trail = v.pending[:0], 0, v.trail[:0]
 	for pc, points := range v.points {
 		v.points[pc] = slices.DeleteFunc(points, func(c *checkpoint) bool {
 			if c.open > 0 {
