@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/bpflab/bpflab/cbpf"
@@ -104,4 +105,21 @@ func BenchmarkFilter(b *testing.B) {
 			b.ReportMetric(float64(len(p.Insns)), "insns")
 		})
 	}
+}
+
+// TestConcurrently verifies all programs in several goroutines at a time:
+// searches share nothing but spare memory.
+func TestConcurrently(t *testing.T) {
+	all := ownPrograms(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for _, p := range all {
+				if _, report := verifier.Verify(p.Program, verifier.Options{}); report != nil {
+					t.Errorf("%s: %v", p.Name, report)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
