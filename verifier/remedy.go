@@ -259,7 +259,7 @@ func (e *explanation) remedySize() string {
 		return ""
 	}
 	size := ebpf.Register(f.reg)
-	if f.code == ArgumentMemory {
+	if f.code != ArgumentSize {
 		size++
 	}
 	n := e.value(register(e.frame(), size))
