@@ -96,27 +96,48 @@ func members(set uint64) func(yield func(int) bool) {
 	}
 }
 
-// bestArc is the size of the smallest arc around a set that is not empty.
+// bestArc is the size of the smallest arc around a set that is not empty: all
+// but the longest row of numbers that it has not.
 func bestArc(set uint64, w uint) int {
 	n := 1 << w
-	longest, run := 0, 0
-	for i := range 2 * n {
-		if run++; set>>(i%n)&1 == 1 {
-			run = 0
+	var rows [7]uint64 // where 1, 2, 4, ... numbers in a row are not in the set
+	i := 0
+	for rows[0] = ^set & (1<<n - 1); rows[i] != 0; i++ {
+		rows[i+1] = rows[i] & turned(rows[i], 1<<i, n)
+	}
+	longest, row := 0, uint64(1<<n-1)
+	for i--; i >= 0; i-- {
+		if longer := rows[i] & turned(row, 1<<i, n); longer != 0 {
+			row = longer
+			longest += 1 << i
 		}
-		longest = max(longest, run)
 	}
 	return n - longest - 1
 }
 
+// turned adds k to all numbers of a set of n.
+func turned(set uint64, k, n int) uint64 {
+	k %= n
+	return (set<<k | set>>(n-k)) & (1<<n - 1)
+}
+
+// withBit has the numbers in which bit i is 1.
+var withBit = [...]uint64{
+	0xaaaaaaaaaaaaaaaa, 0xcccccccccccccccc, 0xf0f0f0f0f0f0f0f0,
+	0xff00ff00ff00ff00, 0xffff0000ffff0000, 0xffffffff00000000,
+}
+
 // bestTnum is the one with the fewest numbers around a set that is not empty.
-func bestTnum(set uint64) Tnum[big] {
-	one, any := ones[big](), big(0)
-	for v := range members(set) {
-		one &= big(v)
-		any |= big(v)
+func bestTnum(set uint64) (t Tnum[big]) {
+	for i, with := range withBit {
+		switch {
+		case set&^with == 0:
+			t.Value |= 1 << i
+		case set&with != 0:
+			t.Mask |= 1 << i
+		}
 	}
-	return Tnum[big]{one, any &^ one}
+	return t
 }
 
 // universe is a set of products to try, and what each of them contains.
@@ -131,25 +152,48 @@ func everything() universe { return combine(tnums[big](), arcs[big](), arcs[smal
 
 // Those of which less is known: bits alone, and so on.
 func fromTnums() universe { return combine(tnums[big](), full[big](), full[small]()) }
-func fromArcs() universe  { return combine(unknownBits(), arcs[big](), arcs[small]()) }
+func fromArcs() universe  { return combine(unknownBits(), arcs[big](), full[small]()) }
 func fromWide() universe  { return combine(tnums[big](), arcs[big](), full[small]()) }
 func fromLow() universe   { return combine(tnums[big](), full[big](), arcs[small]()) }
 
-func unknownBits() []Tnum[big] { return []Tnum[big]{{0, ones[big]()}} }
-func full[U Word]() []Arc[U]   { return []Arc[U]{fullArc[U]()} }
-
 func combine(ts []Tnum[big], ws []Arc[big], ls []Arc[small]) (u universe) {
+	for _, p := range products(ts, ws, ls) {
+		u.of = append(u.of, p)
+		u.sets = append(u.sets, set(p))
+	}
+	return u
+}
+
+// products has what becomes of each combination, once.
+func products(ts []Tnum[big], ws []Arc[big], ls []Arc[small]) (all []prod) {
 	seen := map[prod]bool{}
 	for _, t := range ts {
 		for _, w := range ws {
 			for _, l := range ls {
 				if p := (prod{t, w, l}); p.sync() && !seen[p] {
 					seen[p] = true
-					u.of = append(u.of, p)
-					u.sets = append(u.sets, set(p))
+					all = append(all, p)
 				}
 			}
 		}
 	}
-	return u
+	return all
 }
+
+// united has what is in any of us, once.
+func united(us ...universe) (all universe) {
+	seen := map[prod]bool{}
+	for _, u := range us {
+		for i, p := range u.of {
+			if !seen[p] {
+				seen[p] = true
+				all.of = append(all.of, p)
+				all.sets = append(all.sets, u.sets[i])
+			}
+		}
+	}
+	return all
+}
+
+func unknownBits() []Tnum[big] { return []Tnum[big]{{0, ones[big]()}} }
+func full[U Word]() []Arc[U]   { return []Arc[U]{fullArc[U]()} }

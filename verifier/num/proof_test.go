@@ -9,14 +9,21 @@ import (
 	"testing"
 )
 
-// What is proved by trying all operands:
+// What is proved by trying all operands, widths given as those of the register
+// and of its lower half:
 //
-//   - tnums alone at 6 bits, arcs alone at 5: tnum_test.go, arc_test.go
-//   - sync on all combinations of views, at 4/2, 4/3 and 5/2 bits
-//   - each operation and condition on all that can be known of a register
-//     without its lower half, at 4/2 bits; the same of a lower half of 3 bits;
-//     on all that can be known of both, at 3/1 and 3/2 bits
-//   - Leq, Join, Meet and Widen on all that can be known, at 4/2 bits
+//   - at 6 bits: what tnums and arcs do alone, all pairs (tnum_test.go,
+//     arc_test.go)
+//   - at 6/3: each operation, condition and extension on what is known by one
+//     view (six_test.go); of the pairs that have an arc, all with constants,
+//     bits with arcs of some sizes, arcs of some sizes with each other
+//   - at 5/2: the same on all pairs
+//   - at 4/2: on pairs known by bits and an arc together; at 4/3, of lower halves;
+//     at 3/1 and 3/2, of all three views
+//   - sync on all pairs of views at 6/3, on all three at 4/2, 4/3 and 5/2
+//   - Leq, Join, Meet and Widen on all that can be known, at 4/2
+//
+// With -wide: all pairs at 6/3, all of sync there, and 8 bits (wide_test.go).
 //
 // How precise the results are is in testdata: a change shows there.
 
@@ -44,24 +51,33 @@ func (s score) String() string {
 	return fmt.Sprintf("%8d  bits %s  arc %s  exact %s", s.All, of(s.Bits), of(s.Wide), of(s.Exact))
 }
 
-// proveALU tries op on all pairs. The set of results for one x and all of y is
-// found once for each y.
-func proveALU(t *testing.T, u universe, op Op, wide bool) (s score) {
+// proveALU tries op on all of xs with all of ys. Arcs come in the order of
+// their sizes, each with the results of the one before and a few more.
+func proveALU(t *testing.T, xs, ys universe, op Op, wide bool) (s score) {
+	var results [most][most]uint64 // of two numbers, as a set
+	var with [most]uint64          // of one number and any of y
 	n := int(ones[big]()) + 1
-	results := make([]uint64, n*len(u.of))
-	for i, ys := range u.sets {
-		for x := range n {
-			for y := range members(ys) {
-				results[i*n+x] |= 1 << apply(op, wide, x, y)
-			}
+	for x := range n {
+		for y := range n {
+			results[x][y] = 1 << apply(op, wide, x, y)
 		}
 	}
-	for i, x := range u.of {
-		for j, y := range u.of {
-			var exact uint64
-			for v := range members(u.sets[i]) {
-				exact |= results[j*n+v]
+	for j, y := range ys.of {
+		for x := range n {
+			with[x] = 0
+			for v := range members(ys.sets[j]) {
+				with[x] |= results[x][v]
 			}
+		}
+		var exact, done uint64
+		for i, x := range xs.of {
+			if done&^xs.sets[i] != 0 {
+				exact, done = 0, 0
+			}
+			for v := range members(xs.sets[i] &^ done) {
+				exact |= with[v]
+			}
+			done = xs.sets[i]
 			r := ALU(op, wide, x, y)
 			if exact&^set(r) != 0 {
 				t.Fatalf("%v wide=%v: %v, %v: %v has not all of %b", op, wide, x, y, r, exact)
@@ -74,15 +90,50 @@ func proveALU(t *testing.T, u universe, op Op, wide bool) (s score) {
 	return s
 }
 
-func proveUnary(t *testing.T, u universe, name string, f func(prod) prod, number func(int) int) (s score) {
+// unary is what has one operand: as the package does it, and on a number.
+type unary struct {
+	name   string
+	f      func(prod) prod
+	number func(int) int
+}
+
+// extensions are those that give a number of the width.
+func extensions(wide bool) (fs []unary) {
+	for n := 1; n <= int(width[small]()); n++ {
+		fs = append(fs, unary{
+			fmt.Sprintf("sign extend %d wide=%v", n, wide),
+			func(x prod) prod { return SignExtend(x, n, wide) },
+			func(v int) int { return signExtended(v, n, wide) },
+		})
+	}
+	return append(fs, unary{
+		fmt.Sprintf("neg wide=%v", wide),
+		func(x prod) prod { return Neg(wide, x) },
+		func(v int) int { return apply(Sub, wide, 0, v) },
+	})
+}
+
+// truncations are also what becomes of numbers that are stored.
+func truncations() (fs []unary) {
+	for n := 1; n <= int(width[big]()); n++ {
+		fs = append(fs, unary{
+			fmt.Sprintf("zero extend %d", n),
+			func(x prod) prod { return ZeroExtend(x, n) },
+			func(v int) int { return v & (1<<n - 1) },
+		})
+	}
+	return fs
+}
+
+func proveUnary(t *testing.T, u universe, f unary) (s score) {
 	for i, x := range u.of {
 		var exact uint64
 		for v := range members(u.sets[i]) {
-			exact |= 1 << number(v)
+			exact |= 1 << f.number(v)
 		}
-		r := f(x)
+		r := f.f(x)
 		if exact&^set(r) != 0 {
-			t.Fatalf("%s of %v: %v has not all of %b", name, x, r, exact)
+			t.Fatalf("%s of %v: %v has not all of %b", f.name, x, r, exact)
 		}
 		if exact != 0 {
 			s.count(r, exact)
@@ -100,22 +151,14 @@ func (s branchScore) String() string {
 		100*float64(s.Exact)/float64(s.All-s.Never))
 }
 
-// proveBranch tries a condition on all pairs.
-func proveBranch(t *testing.T, u universe, cmp Cmp, wide, taken bool) (s branchScore) {
-	n := int(ones[big]()) + 1
-	partners := make([]uint64, n) // of x: the y that satisfy it
-	for x := range n {
-		partners[x] = setOf(func(y big) bool { return compare(cmp, wide, x, int(y)) == taken })
-	}
-	for i, x := range u.of {
-		for j, y := range u.of {
-			var xs, ys uint64
-			for v := range members(u.sets[i]) {
-				if p := partners[v] & u.sets[j]; p != 0 {
-					xs |= 1 << v
-					ys |= p
-				}
-			}
+// proveBranch tries a condition on all of us with all of ws.
+func proveBranch(t *testing.T, us, ws universe, cmp Cmp, wide, taken bool) (s branchScore) {
+	able := func(x, y int) bool { return compare(cmp, wide, x, y) == taken }
+	forW := partners(ws, able)
+	forU := partners(us, func(y, x int) bool { return able(x, y) })
+	for i, x := range us.of {
+		for j, y := range ws.of {
+			xs, ys := us.sets[i]&forW[j], ws.sets[j]&forU[i]
 			x2, y2, ok := Branch(cmp, wide, taken, x, y)
 			s.All++
 			switch {
@@ -136,11 +179,28 @@ func proveBranch(t *testing.T, u universe, cmp Cmp, wide, taken bool) (s branchS
 	return s
 }
 
+// partners has for each of u the numbers that are able to be compared with one
+// of its numbers as said.
+func partners(u universe, able func(v, of int) bool) []uint64 {
+	n := int(ones[big]()) + 1
+	of := make([]uint64, n)
+	for i := range n {
+		of[i] = setOf(func(v big) bool { return able(int(v), i) })
+	}
+	all := make([]uint64, len(u.of))
+	for i, set := range u.sets {
+		for v := range members(set) {
+			all[i] |= of[v]
+		}
+	}
+	return all
+}
+
 // proveSync tries all combinations of views.
-func proveSync(t *testing.T) (s score, empty, unseen int) {
-	for _, b := range tnums[big]() {
-		for _, w := range arcs[big]() {
-			for _, l := range arcs[small]() {
+func proveSync(t *testing.T, ts []Tnum[big], ws []Arc[big], ls []Arc[small]) (s score, empty, unseen int) {
+	for _, b := range ts {
+		for _, w := range ws {
+			for _, l := range ls {
 				p := prod{b, w, l}
 				exact := set(p)
 				ok := p.sync()
@@ -186,31 +246,45 @@ func (p *precision) compare(t *testing.T, name string) {
 	}
 }
 
+// operations tries them all, at one width, on all of xs with all of ys.
+func (p *precision) operations(t *testing.T, xs, ys universe, wide bool) {
+	for _, op := range allOps {
+		p.add(proveALU(t, xs, ys, op, wide), "%v wide=%v", op, wide)
+	}
+}
+
+// conditions tries them all. Not taken, all but "x & y" are another one that
+// is: TestNotTaken has those.
+func (p *precision) conditions(t *testing.T, xs, ys universe, wide bool) {
+	for _, cmp := range allCmps {
+		p.add(proveBranch(t, xs, ys, cmp, wide, true), "x %v y wide=%v", cmp, wide)
+	}
+	p.add(proveBranch(t, xs, ys, Set, wide, false), "not x & y wide=%v", wide)
+}
+
+// pairs tries all that has two operands, under a title.
+func (p *precision) pairs(t *testing.T, title string, xs, ys universe, wide bool) {
+	fmt.Fprintf(p, "\n%s\n", title)
+	p.operations(t, xs, ys, wide)
+	p.conditions(t, xs, ys, wide)
+}
+
+// unaries tries what has one operand.
+func (p *precision) unaries(t *testing.T, u universe, fs []unary) {
+	for _, f := range fs {
+		p.add(proveUnary(t, u, f), "%s", f.name)
+	}
+}
+
 // proveAll is for one universe: all operations and conditions.
 func proveAll(t *testing.T, name string, u universe, widths ...bool) {
 	var p precision
 	for _, wide := range widths {
-		for _, op := range allOps {
-			p.add(proveALU(t, u, op, wide), "%v wide=%v", op, wide)
-		}
-		for _, cmp := range allCmps {
-			p.add(proveBranch(t, u, cmp, wide, true), "x %v y wide=%v", cmp, wide)
-		}
-		p.add(proveBranch(t, u, Set, wide, false), "not x & y wide=%v", wide)
-		for n := 1; n <= int(width[small]()); n++ {
-			p.add(proveUnary(t, u, "sign extension", func(x prod) prod { return SignExtend(x, n, wide) }, func(v int) int {
-				return signExtended(v, n, wide)
-			}), "sign extend %d wide=%v", n, wide)
-		}
-		p.add(proveUnary(t, u, "neg", func(x prod) prod { return Neg(wide, x) }, func(v int) int {
-			return apply(Sub, wide, 0, v)
-		}), "neg wide=%v", wide)
+		p.operations(t, u, u, wide)
+		p.conditions(t, u, u, wide)
+		p.unaries(t, u, extensions(wide))
 	}
-	for n := 1; n <= int(width[big]()); n++ {
-		p.add(proveUnary(t, u, "zero extension", func(x prod) prod { return ZeroExtend(x, n) }, func(v int) int {
-			return v & (1<<n - 1)
-		}), "zero extend %d", n)
-	}
+	p.unaries(t, u, truncations())
 	p.compare(t, name)
 }
 
@@ -231,55 +305,36 @@ func TestProducts(t *testing.T) {
 	proveAll(t, "products32.txt", everything(), true, false)
 }
 
-// A condition that is not taken is its opposite that is.
+// TestNotTaken has the other direction of all conditions. Where one is not
+// taken its opposite is, and that the other tests count.
 func TestNotTaken(t *testing.T) {
-	model(t, 3, 2)
-	u := everything()
-	for _, cmp := range allCmps {
-		proveBranch(t, u, cmp, true, false)
-		proveBranch(t, u, cmp, false, false)
+	prove := func(us, ws universe) {
+		for _, cmp := range allCmps {
+			proveBranch(t, us, ws, cmp, true, false)
+			proveBranch(t, us, ws, cmp, false, false)
+		}
 	}
+	model(t, 3, 2)
+	prove(everything(), everything())
+	model(t, 6, 3)
+	prove(fromTnums(), fromTnums())
+	prove(fromArcs(), constants())
+	prove(constants(), fromArcs())
 }
 
 func TestSync(t *testing.T) {
 	var p precision
+	prove := func(views string, ts []Tnum[big], ws []Arc[big], ls []Arc[small]) {
+		s, empty, unseen := proveSync(t, ts, ws, ls)
+		p.add(s, "sync %d/%d%s empty %d unseen %d", width[big](), width[small](), views, empty, unseen)
+	}
 	for _, w := range [][2]uint8{{4, 2}, {4, 3}, {5, 2}} {
 		model(t, w[0], w[1])
-		s, empty, unseen := proveSync(t)
-		p.add(s, "sync %d/%d empty %d unseen %d", w[0], w[1], empty, unseen)
+		prove("", tnums[big](), arcs[big](), arcs[small]())
 	}
+	model(t, 6, 3)
+	prove(" bits, wide", tnums[big](), arcs[big](), full[small]())
+	prove(" bits, low", tnums[big](), full[big](), arcs[small]())
+	prove(" wide, low", unknownBits(), arcs[big](), arcs[small]())
 	p.compare(t, "sync.txt")
-}
-
-// TestWide has the same proofs at larger widths, and all that can be known of
-// both operands at 4/2 bits; they take minutes.
-func TestWide(t *testing.T) {
-	if !*wideProofs {
-		t.Skip("needs -wide")
-	}
-	t.Run("products", func(t *testing.T) {
-		model(t, 4, 2)
-		u := everything()
-		for _, wide := range []bool{true, false} {
-			for _, op := range allOps {
-				t.Log(op, wide, proveALU(t, u, op, wide))
-			}
-			for _, cmp := range allCmps {
-				t.Log(cmp, wide, proveBranch(t, u, cmp, wide, true))
-			}
-			proveBranch(t, u, Set, wide, false)
-		}
-	})
-	t.Run("arcs", func(t *testing.T) {
-		model(t, 6, 3)
-		proveArcs(t)
-	})
-	t.Run("sync", func(t *testing.T) {
-		model(t, 6, 3)
-		t.Log(proveSync(t))
-	})
-	t.Run("tnums", func(t *testing.T) {
-		model(t, 8, 4)
-		t.Log(proveTnums(t))
-	})
 }
