@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
 	programs "github.com/bpflab/bpflab/testdata/verifier"
 	"github.com/bpflab/bpflab/verifier"
@@ -152,6 +155,40 @@ func TestReportJSON(t *testing.T) {
 	if got.Code != "V101" || got.Slot != r.Slot || got.Insn == "" || got.Source.Line == 0 || got.Remedy == "" ||
 		got.Miss != (verifier.Miss{Begin: 16, End: 78, Have: 54, Short: 24}) || len(got.Chain) != len(r.Chain) || got.Nearest.Slot != 5 {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestReportOfFilter checks that the report of a program that comes from a
+// filter names the part of the expression.
+func TestReportOfFilter(t *testing.T) {
+	insns, err := ebpf.Assemble("r2 = *(u32 *)(r1 +0)\nr0 = *(u16 *)(r2 +36)\nexit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r := verifier.Verify(&verifier.Program{Type: abi.XDP, Insns: insns, Source: func(slot int) verifier.Source {
+		return verifier.Source{Text: []string{"", "dst port 80", ""}[slot]}
+	}}, verifier.Options{})
+	if want := "V101 at 1 (dst port 80): "; !strings.HasPrefix(r.Error(), want) {
+		t.Errorf("%v, want %s…", r, want)
+	}
+	if text := fmt.Sprintf("%+v", r); !strings.Contains(text, "; dst port 80\n   1: r0 = *(u16 *)(r2 +36)\n") {
+		t.Error(text)
+	}
+}
+
+// TestReportColors checks that colours change nothing but colours.
+func TestReportColors(t *testing.T) {
+	for _, p := range rejectedC(t, "maps") {
+		_, r := verifier.Verify(p, verifier.Options{Steps: 20_000})
+		var plain, color strings.Builder
+		r.Write(&plain, false)
+		r.Write(&color, true)
+		if color.String() == plain.String() {
+			t.Errorf("%s: no colours", p.Name)
+		}
+		if got := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(color.String(), ""); got != plain.String() {
+			t.Errorf("%s: %s", p.Name, got)
+		}
 	}
 }
 
