@@ -185,7 +185,7 @@ func (m *Machine) add(to *program, p Program) error {
 	start := len(m.prog)
 	m.prog = append(m.prog, p.Insns...)
 	to.start, to.end = start, len(m.prog)
-	if p.proof != nil {
+	if p.proof != nil && p.Type.HasByteContext() {
 		to.needs = p.contextSize
 	}
 	m.usesStack = m.usesStack || slices.ContainsFunc(p.Insns, usesStack)
