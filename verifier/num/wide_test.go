@@ -16,7 +16,7 @@ func TestWide(t *testing.T) {
 	}{
 		{"products", 4, 2, wideProducts},
 		{"pairs", 6, 3, widePairs},
-		{"sync", 6, 3, func(t *testing.T) { t.Log(proveSync(t, tnums[big](), arcs[big](), arcs[small]())) }},
+		{"sync", 6, 3, wideSync},
 		{"tnums", 8, 4, func(t *testing.T) { t.Log(proveTnums(t)) }},
 		{"bits", 8, 4, func(t *testing.T) {
 			bits := products(tnums[big](), full[big](), full[small]())
@@ -52,10 +52,17 @@ func widePairs(t *testing.T) {
 	u := united(fromTnums(), fromArcs())
 	var p precision
 	p.pairs(t, "bits and arcs", u, u, true)
-	t.Log(p.String())
+	p.compare(t, "sixpairs.txt")
 	for _, cmp := range allCmps {
 		proveBranch(t, u, u, cmp, true, false)
 	}
+}
+
+func wideSync(t *testing.T) {
+	var p precision
+	s, empty, unseen := proveSync(t, tnums[big](), arcs[big](), arcs[small]())
+	p.add(s, "sync 6/3 empty %d unseen %d", empty, unseen)
+	p.compare(t, "sixsync.txt")
 }
 
 // set256 is a set of numbers of eight bits.
