@@ -47,11 +47,11 @@ func (e *explanation) hottest(counts stepCounter) (from, to, share int) {
 			loops[e.a.loop[slot]] += n
 		}
 	}
-	for loop, n := range loops {
-		if 2*n < total {
+	for from, loop := range e.a.loop {
+		n := loops[loop]
+		if loop == 0 || 2*n < total {
 			continue
 		}
-		from = slices.Index(e.a.loop, loop)
 		to = from
 		for slot := from; slot < len(counts); slot++ {
 			if e.a.loop[slot] == loop {
