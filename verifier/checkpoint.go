@@ -32,6 +32,7 @@ type checkpoint struct {
 	hits   int32       // paths that it covered
 	misses int32       // paths that it did not
 	differ spot        // where the last of those differed
+	leans  bool        // a path from here was covered by a checkpoint that had open paths then, or leaned itself
 }
 
 // arrive compares the state of the path with the checkpoints of the
@@ -50,6 +51,9 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 		if !v.differsAt(c.differ, c.state, v.state) && v.covers(c.state, v.state) {
 			if notBefore(c.state, v.state) && (c.open == 0 || v.advances(c.state, v.state)) {
 				c.hits++
+				if c.open > 0 || c.leans {
+					v.lean()
+				}
 				if i > 0 {
 					points[i-1], points[i] = c, points[i-1]
 				}
@@ -76,6 +80,14 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	}
 	v.points[v.pc] = append(v.points[v.pc], v.keep())
 	return false, nil
+}
+
+// lean notes that what the path's checkpoints claim may depend on one whose
+// own claim has not been proved yet.
+func (v *verifier) lean() {
+	for c := v.at; c != nil && !c.leans; c = c.parent {
+		c.leans = true
+	}
 }
 
 // checkpointMemory is how many bytes of checkpoints are kept, about. A

@@ -6,12 +6,12 @@ type idPairs []idPair
 
 type idPair struct {
 	old, new uint32
-	off      int32 // for linked numbers: new offset minus old
+	off      int64 // for linked numbers: new offset minus old
 }
 
 // match reports whether old can stand for new, given what has been matched
 // before.
-func (p *idPairs) match(old, new uint32, off int32) bool {
+func (p *idPairs) match(old, new uint32, off int64) bool {
 	for _, q := range *p {
 		if q.old == old {
 			return q.new == new && q.off == off
@@ -101,8 +101,7 @@ func (v *verifier) coversReg(old, cur *reg) bool {
 	case scalar:
 		return v.coversLinks(old, cur)
 	case packetPtr, metaPtr:
-		return old.off == cur.off && old.span <= cur.span &&
-			(old.id != 0 || cur.id == 0) && (old.id == cur.id && old.id == 0 || v.pairs.match(old.id, cur.id, 0))
+		return old.span <= cur.span && v.coversPlace(old, cur)
 	}
 	if old.obj != cur.obj || old.frame != cur.frame || (old.ref == 0) != (cur.ref == 0) {
 		return false
@@ -112,13 +111,22 @@ func (v *verifier) coversReg(old, cur *reg) bool {
 	return (old.id == 0 || cur.id != 0 && v.pairs.match(old.id, cur.id, 0)) && (old.ref == 0 || v.pairs.match(old.ref, cur.ref, 0))
 }
 
+// coversPlace is covers for where in the packet a pointer or a length is. Any
+// place can be data, but data, of which more is known, can be no other place.
+func (v *verifier) coversPlace(old, cur *reg) bool {
+	if old.id == 0 {
+		return cur.id == 0 && old.off == cur.off
+	}
+	return old.off == cur.off && v.pairs.match(old.id, cur.id, 0)
+}
+
 // coversLinks is covers for what a number has to do with other registers.
 func (v *verifier) coversLinks(old, cur *reg) bool {
 	switch {
 	case old.has(length):
-		return cur.has(length) && old.off == cur.off && (old.id == cur.id && old.id == 0 || v.pairs.match(old.id, cur.id, 0))
+		return cur.has(length) && v.coversPlace(old, cur)
 	case old.id != 0:
-		return !cur.has(length) && cur.id != 0 && v.pairs.match(old.id, cur.id, cur.off-old.off)
+		return !cur.has(length) && cur.id != 0 && v.pairs.match(old.id, cur.id, int64(cur.off)-int64(old.off))
 	}
 	return true
 }
@@ -216,7 +224,12 @@ func (n *renumbering) link(r *reg, name func(uint32) uint32) {
 		if n.to[r.id] == 0 {
 			n.base[r.id] = r.off
 		}
-		r.off -= n.base[r.id]
+		off := int64(r.off) - int64(n.base[r.id])
+		if off != int64(int32(off)) {
+			r.id, r.off = 0, 0 // too far from the first to say how far
+			return
+		}
+		r.off = int32(off)
 	}
 	r.id = name(r.id)
 }

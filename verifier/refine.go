@@ -13,7 +13,8 @@ import (
 // that jump matters: its operands are not forgotten from then on, and the
 // search goes on. This is how counterexample-guided abstraction refinement
 // works (Clarke et al. 2000). What has been proved before stays proved: the
-// checkpoints from which no path is left are kept.
+// checkpoints from which no path is left are kept, unless one of their paths
+// ended in a loop at a checkpoint that was not proved itself.
 
 // decides reports whether a path can go on in several ways after an
 // instruction; where it went is in verifier.trail.
@@ -163,7 +164,7 @@ func (v *verifier) restart() {
 	v.pending, v.waits, v.trail = v.pending[:0], 0, v.trail[:0]
 	for pc, points := range v.points {
 		v.points[pc] = slices.DeleteFunc(points, func(c *checkpoint) bool {
-			if c.open > 0 {
+			if c.open > 0 || c.leans {
 				v.forget(c)
 				return true
 			}
