@@ -27,7 +27,8 @@ type Helper struct {
 	Proto abi.Helper
 
 	// Func implements it. The arguments are R1 to R5, and agree with the
-	// prototype; the result goes to R0.
+	// prototype; the result goes to R0. One that the prototype rules out is a
+	// fault.
 	Func func(c *Caller, args [5]uint64) uint64
 }
 
@@ -54,7 +55,30 @@ func (c *Caller) Emit(e engine.Event) { c.m.emit(e.Source, e.Index, e.Data) }
 // call makes what the interpreter calls.
 func (h *Helper) call(m *Machine) call {
 	c := &Caller{m}
-	return call{proto: &h.Proto, fn: func(_ *Machine, a *[5]uint64) uint64 { return h.Func(c, *a) }}
+	return call{proto: &h.Proto, fn: func(_ *Machine, a *[5]uint64) uint64 {
+		result := h.Func(c, *a)
+		if lo, hi := h.results(a); int64(result) < lo || int64(result) > hi {
+			return m.refuse(fmt.Sprintf("it returned %d, where its prototype promises %d to %d", int64(result), lo, hi))
+		}
+		return result
+	}}
+}
+
+// results is the range of what the prototype lets the function return for
+// these arguments. The verifier relies on it.
+func (h *Helper) results(a *[5]uint64) (lo, hi int64) {
+	switch p := &h.Proto; {
+	case p.Returns == abi.ReturnsLength:
+		for i, kind := range p.Args {
+			if kind == abi.ArgSize || kind == abi.ArgSizeOrZero {
+				hi = max(hi, int64(a[i]))
+			}
+		}
+		return -maxErrno, hi
+	case p.Returns == abi.ReturnsScalar && (p.Min != 0 || p.Max != 0):
+		return p.Min, p.Max
+	}
+	return math.MinInt64, math.MaxInt64
 }
 
 // newCall finds the helper that a program of type t calls by a number.

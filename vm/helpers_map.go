@@ -128,14 +128,18 @@ func (m *Machine) elementRegisters(it *iteration, key []byte, value uint32) {
 const maxTailCalls = 33
 
 // tailCall goes on with another program in place of the one that calls, in the
-// same frame. Where there is none at the index, or after too many, it returns.
+// same frame. Where there is none at the index that can do with the context, or
+// after too many, it returns.
 func tailCall(m *Machine, a *[5]uint64) uint64 {
 	id := m.argMap.TailCall(uint32(a[2]))
 	if id == 0 || m.tails == maxTailCalls {
 		return m.reg[0]
 	}
-	m.tails++
 	p := &m.programs[id-1]
+	if p.typ != m.entry.typ || uint32(p.needs) > m.packet.dataEnd-m.packet.data {
+		return m.reg[0] // this run's context is not one for it
+	}
+	m.tails++
 	m.pc, m.loops = p.start, maxLoops
 	m.reg[1] = uint64(m.ctx)
 	m.clearFrame()

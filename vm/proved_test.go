@@ -2,6 +2,7 @@ package vm_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -108,6 +109,48 @@ func TestProvedContextSize(t *testing.T) {
 		} else if !refused && out[0].R0 != uint64(n) {
 			t.Errorf("%d bytes: %d", n, out[0].R0)
 		}
+	}
+}
+
+// TestProvedContextSizeTailCall: neither does a tail call come to a program that
+// was proved for more.
+func TestProvedContextSizeTailCall(t *testing.T) {
+	maps := []abi.MapSpec{{Name: "next", Kind: abi.ProgArray, KeySize: 4, ValueSize: 4, MaxEntries: 1, Contents: []abi.MapElement{{Key: make([]byte, 4), Name: "long"}}}}
+	m, err := vm.LoadProved(vm.Options{}, proved(t,
+		&verifier.Program{Name: "short", Type: abi.Tracepoint, ContextSize: 8, Maps: maps, Insns: assembled(t, "r2 = map[fd:0]\nr3 = 0\ncall bpf_tail_call\nr0 = 1\nexit")},
+		&verifier.Program{Name: "long", Type: abi.Tracepoint, ContextSize: 4096, Maps: maps, Insns: assembled(t, "r0 = *(u64 *)(r1 +4088)\nr0 = 2\nexit")},
+	)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for n, want := range map[int]uint64{8: 1, 4095: 1, 4096: 2} {
+		if res := runMachine(t, m, make([]byte, n)); res.R0 != want || res.Fault != nil {
+			t.Errorf("%d bytes: %d, %v, want %d", n, res.R0, res.Fault, want)
+		}
+	}
+}
+
+// TestHelperResult: a function that does not keep what its prototype promises
+// ends the run, because a proof relies on that.
+func TestHelperResult(t *testing.T) {
+	bounded := abi.Helper{ID: 7777, Types: abi.Types(abi.XDP), Min: -1, Max: 7}
+	length := abi.Helper{ID: 7778, Types: abi.Types(abi.XDP), Args: []abi.ArgKind{abi.ArgWriteMem, abi.ArgSize}, Returns: abi.ReturnsLength}
+	for _, tt := range []struct {
+		proto  abi.Helper
+		result int64
+		good   bool
+	}{{bounded, 7, true}, {bounded, -1, true}, {bounded, 8, false}, {bounded, -2, false}, {length, 8, true}, {length, -4095, true}, {length, 9, false}, {length, -4096, false}} {
+		p := &verifier.Program{Type: abi.XDP, Helpers: []abi.Helper{tt.proto}, Insns: assembled(t, fmt.Sprintf("r1 = r10\nr1 += -8\nr2 = 8\ncall %d\nexit", tt.proto.ID))}
+		o := vm.Options{Helpers: []vm.Helper{{Proto: tt.proto, Func: func(*vm.Caller, [5]uint64) uint64 { return uint64(tt.result) }}}}
+		m, err := vm.LoadProved(o, proved(t, p)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := runMachine(t, m, make([]byte, 64)); (res.Fault == nil) != tt.good {
+			t.Errorf("function %d returns %d: %v", tt.proto.ID, tt.result, res.Fault)
+		}
+		m.Close()
 	}
 }
 
