@@ -32,7 +32,7 @@ func (v *verifier) callBack(c *helperCall) *failure {
 	}
 	if p := v.reg(ebpf.R3); p.kind == stackPtr {
 		off, _ := p.offset()
-		loop.stack, loop.off = int8(p.frame), int16(off)
+		loop.stack, loop.off = int8(p.frame), int32(off)
 	}
 	v.rounds(c, loop, int(c.fn))
 	return nil

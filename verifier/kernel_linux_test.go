@@ -239,6 +239,24 @@ var sharper = []struct {
 	}},
 }
 
+// takesLength reports whether a program subtracts a packet pointer from the
+// end of the packet, of which the kernel makes nothing.
+func takesLength(p *verifier.Program) bool {
+	proof, _ := verifier.Verify(p, verifier.Options{Steps: 200_000, Facts: true})
+	if proof == nil {
+		return false
+	}
+	for i, ins := range p.Insns {
+		if ins.Op == ebpf.ClassALU64|ebpf.Sub|ebpf.SourceX && proof.Facts(i) != nil {
+			known := proof.Facts(i).Registers
+			if known[ins.Dst].Kind == verifier.PacketEnd && known[ins.Src].Kind == verifier.PacketPointer {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // comparesWithNull reports whether a program compares a pointer with 0 of which
 // the kernel does not say that it is never NULL (reg_not_null).
 func comparesWithNull(p *verifier.Program) bool {
@@ -279,6 +297,9 @@ func isArithmetic(ins ebpf.Instruction) bool {
 // why returns the class of a program that is accepted here only, or the
 // kernel's reason, which then is not known to be a lack of precision.
 func why(p *verifier.Program, words string) (class string, known bool) {
+	if takesLength(p) {
+		return "the packet's length", true
+	}
 	if comparesWithNull(p) {
 		return "pointers to context, stack and packet are not NULL", true
 	}

@@ -31,7 +31,7 @@ type callback struct {
 	obj    int32 // the map that for_each_map_elem goes over
 	rounds int32 // how often the callback was entered on this path
 	limit  int32 // how often it can be entered
-	off    int16 // the pointer to the stack that the helper passes on
+	off    int32 // the pointer to the stack that the helper passes on
 	stack  int8  // and its frame, -1 for NULL
 }
 

@@ -16,7 +16,7 @@ func TestObjectsAreBuilt(t *testing.T) {
 	require.Command(t, "clang-16")
 	require.Command(t, "llvm-strip-16")
 	root := t.TempDir() // file names in objects are relative to it
-	for _, dir := range []string{"testdata/programs", "ebpf/object/testdata"} {
+	for _, dir := range []string{"testdata/programs", "testdata/verifier/reports", "ebpf/object/testdata"} {
 		copyFiles(t, filepath.Join("../..", dir), filepath.Join(root, dir))
 	}
 	build := exec.Command("sh", "testdata/programs/build.sh")

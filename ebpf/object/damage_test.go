@@ -68,6 +68,9 @@ func samples(t testing.TB) map[string][]byte {
 	for _, name := range []string{"legacy", "iproute2", "indexed", "tags", "variables", "externs", "core"} {
 		files["testdata/"+name+".o"] = nil
 	}
+	for _, name := range []string{"packet", "maps"} {
+		files["../../testdata/verifier/reports/"+name+".o"] = nil
+	}
 	for path := range files {
 		data, err := os.ReadFile(path)
 		if err != nil {
