@@ -147,9 +147,10 @@ func (v *verifier) coversStack(old, cur []slot) (at int, ok bool) {
 }
 
 // coversSlot is covers for a stack slot. Bytes that nothing is known of are any
-// bytes, also those of a pointer; strict mode tells which may be read.
+// bytes, also those of a pointer; strict mode tells which may be read, and a
+// pointer not as a number.
 func (v *verifier) coversSlot(old, cur *slot) bool {
-	if old.init&^cur.init != 0 {
+	if old.init&^cur.init != 0 || v.o.Strict && old.spill == 0 && cur.reg.isPointer() {
 		return false
 	}
 	if old.zero != 0 {
