@@ -23,7 +23,8 @@ func (v *verifier) callBack(c *helperCall) *failure {
 	if len(v.state.frames) == maxFrames {
 		return v.fail(TooDeep, -1, "the callback would need a frame more than the %d that there are", maxFrames)
 	}
-	loop := callback{helper: c.ID, obj: c.mapArg, limit: anyRounds, stack: -1}
+	v.calls++
+	loop := callback{helper: c.ID, call: v.calls, obj: c.mapArg, limit: anyRounds, stack: -1}
 	if c.ID == abi.Loop {
 		if r1 := v.reg(ebpf.R1); r1.kind != scalar {
 			return v.fail(ArgumentKind, 1, "%s takes a number of rounds in R1, not %s", c.Name(), r1.kind)

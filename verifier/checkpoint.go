@@ -32,7 +32,8 @@ type checkpoint struct {
 	hits   int32       // paths that it covered
 	misses int32       // paths that it did not
 	differ spot        // where the last of those differed
-	leans  bool        // a path from here was covered by a checkpoint that had open paths then, or leaned itself
+	depth  int32       // how many are before it on the path
+	leans  *checkpoint // the first one on the path that a path from here was covered by while it was open
 }
 
 // arrive compares the state of the path with the checkpoints of the
@@ -49,11 +50,8 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	for i := 0; i < len(points); i++ {
 		c := points[i]
 		if !v.differsAt(c.differ, c.state, v.state) && v.covers(c.state, v.state) {
-			if notBefore(c.state, v.state) && (c.open == 0 || v.advances(c.state, v.state)) {
+			if v.settles(c) {
 				c.hits++
-				if c.open > 0 || c.leans {
-					v.lean()
-				}
 				if i > 0 {
 					points[i-1], points[i] = c, points[i-1]
 				}
@@ -82,12 +80,35 @@ func (v *verifier) arrive() (covered bool, _ *failure) {
 	return false, nil
 }
 
-// lean notes that what the path's checkpoints claim may depend on one whose
-// own claim has not been proved yet.
-func (v *verifier) lean() {
-	for c := v.at; c != nil && !c.leans; c = c.parent {
-		c.leans = true
+// settles reports whether the path can end at checkpoint c, which covers it. It
+// can if all paths from c are known to be good and to end. While that is still
+// open, c's paths being followed or having ended at a checkpoint whose are, the
+// path must have come nearer to the end of a loop that ends by itself. Then the
+// checkpoints of the path lean on what is open.
+func (v *verifier) settles(c *checkpoint) bool {
+	on := c
+	if c.open == 0 {
+		if on = c.support(); on == nil {
+			return true
+		}
 	}
+	further, behind := progress(c.state, v.state)
+	if behind || c.open > 0 && !further {
+		return false
+	}
+	for p := v.at; p != on && (p.leans == nil || p.leans.depth > on.depth); p = p.parent {
+		p.leans = on
+	}
+	return true
+}
+
+// support returns the open checkpoint without which that a path from c is good
+// is not proved, nil if there is none.
+func (c *checkpoint) support() *checkpoint {
+	for c.leans != nil && c.leans.open == 0 {
+		c.leans = c.leans.leans
+	}
+	return c.leans
 }
 
 // checkpointMemory is how many bytes of checkpoints are kept, about. A
@@ -126,6 +147,9 @@ func (s *state) bytes() int {
 // keep makes a checkpoint of the path's state.
 func (v *verifier) keep() *checkpoint {
 	c := &checkpoint{state: v.clone(v.state), parent: v.at, open: 1}
+	if v.at != nil {
+		c.depth = v.at.depth + 1
+	}
 	v.at = c
 	v.kept += c.state.bytes()
 	v.stats.States++
@@ -280,34 +304,28 @@ func (s *state) rounds() uint32 {
 	return n
 }
 
-// advances reports whether the path has gone, since the checkpoint, through a
-// round of a loop that ends without the program's doing.
-func (v *verifier) advances(old, cur *state) bool {
-	if cur.waits > old.waits {
-		return true
-	}
-	for i, f := range cur.frames {
-		if f.loop.helper != 0 && f.loop.rounds > old.frames[i].loop.rounds {
-			return true
-		}
-	}
-	return false
-}
-
-// notBefore reports whether the path has gone through as many rounds as the
-// checkpoint's, or more. What ends behind a checkpoint may do so because a
-// round had gone by before it, which on a path with fewer rounds has not: it
-// could get from here to where that round began and, again without one, back.
-func notBefore(old, cur *state) bool {
+// progress compares how often two states have gone through loops that end
+// without the program's doing: whether cur has gone further, and whether it has
+// not come as far in one, so that what ends behind old may do so because a round
+// had gone by before it. Rounds of another call of the helper are no measure.
+func progress(old, cur *state) (further, behind bool) {
 	if cur.waits < old.waits {
-		return false
+		return false, true
 	}
+	further = cur.waits > old.waits
 	for i, f := range cur.frames {
-		if f.loop.rounds < old.frames[i].loop.rounds {
-			return false
+		was, is := &old.frames[i].loop, &f.loop
+		switch {
+		case is.helper == 0:
+		case was.call != is.call:
+			return further, !further
+		case is.rounds < was.rounds:
+			return false, true
+		case is.rounds > was.rounds:
+			further = true
 		}
 	}
-	return true
+	return further, false
 }
 
 // widenRounds gives up the numbers that differ from those of the last

@@ -29,6 +29,7 @@ type verifier struct {
 	depth []int32 // by function, how many bytes of stack it uses
 
 	stats  Stats
+	calls  int32   // of helpers that call back
 	left   int     // steps
 	kept   int     // bytes of checkpoints, about
 	waits  int     // and of pending branches

@@ -164,7 +164,7 @@ func (v *verifier) restart() {
 	v.pending, v.waits, v.trail = v.pending[:0], 0, v.trail[:0]
 	for pc, points := range v.points {
 		v.points[pc] = slices.DeleteFunc(points, func(c *checkpoint) bool {
-			if c.open > 0 || c.leans {
+			if c.open > 0 || c.support() != nil {
 				v.forget(c)
 				return true
 			}

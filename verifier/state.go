@@ -28,6 +28,7 @@ type frame struct {
 // that it is a plain function's.
 type callback struct {
 	helper int32 // number of the helper, 0 for none
+	call   int32 // which of all calls of such helpers that the search has come to
 	obj    int32 // the map that for_each_map_elem goes over
 	rounds int32 // how often the callback was entered on this path
 	limit  int32 // how often it can be entered
