@@ -40,6 +40,9 @@ func (v *verifier) atomic(ins ebpf.Instruction) *failure {
 	if f != nil {
 		return f
 	}
+	if v.o.Strict && old.isPointer() {
+		return v.fail(PointerLeak, int(ins.Dst), "%s on the stack is used as a number", old.kind)
+	}
 	if f := v.storeTo(ins.Dst, int64(ins.Off), size, unsigned(size), ins); f != nil {
 		return f
 	}

@@ -131,6 +131,11 @@ func (v *verifier) storeStack(r ebpf.Register, off int64, size int, value reg) *
 	if value.kind == stackPtr && v.state.top() != f {
 		return v.fail(PointerLeak, int(r), "a pointer to the stack is stored in the frame of a caller, which outlives it")
 	}
+	if low != high || size != 8 {
+		if fail := v.cuts(r, f, low, high+int64(size)); fail != nil {
+			return fail
+		}
+	}
 	if low != high {
 		f.scribble(low, high+int64(size), isZero(&value))
 		return nil
@@ -152,6 +157,17 @@ func (v *verifier) storeStack(r ebpf.Register, off int64, size int, value reg) *
 		s.spill, s.reg = m, number(num.ZeroExtend(value.num, 8*size))
 	default:
 		s.spill, s.reg = m, value
+	}
+	return nil
+}
+
+// cuts refuses, in strict mode, a store to some of the bytes [low, end) where a
+// pointer is spilled: what it left of the pointer could be read as a number.
+func (v *verifier) cuts(r ebpf.Register, f *frame, low, end int64) *failure {
+	for at := low; v.o.Strict && at < end; at++ {
+		if s, bit := f.at(at); s.spill>>bit&1 != 0 && s.reg.isPointer() {
+			return v.fail(PointerLeak, int(r), "%s on the stack may be overwritten in part, the rest of it would be a number", s.reg.kind)
+		}
 	}
 	return nil
 }
@@ -185,6 +201,11 @@ func (v *verifier) helperStack(r ebpf.Register, size int64, write bool) *failure
 	f, low, high, fail := v.stackRange(r, 0, max(size, 1))
 	if fail != nil || size == 0 {
 		return fail
+	}
+	if write {
+		if fail := v.cuts(r, f, low, high+size); fail != nil {
+			return fail
+		}
 	}
 	for at := low; at < high+size; at++ {
 		if !write {
