@@ -26,7 +26,7 @@ type walkValue struct {
 }
 
 // frame is the number of the frame that a pointer is into, or near.
-func (v walkValue) frame() int { return int((v.v+2*stackBytes)>>32) - 1 }
+func (v walkValue) frame() int { return int((v.v+2*frameSize)>>32) - 1 }
 
 // number makes a number of a value.
 func (v walkValue) number() walkValue {
@@ -36,12 +36,12 @@ func (v walkValue) number() walkValue {
 
 type walkFrame struct {
 	regs  [10]walkValue
-	stack [stackBytes]struct {
+	stack [frameSize]struct {
 		b      byte
 		mark   bool
 		marked int
 	}
-	pointers [stackBytes / 8]bool // by eight bytes from the lowest on: a pointer was stored there
+	pointers [frameSize / 8]bool // by eight bytes from the lowest on: a pointer was stored there
 	call     int
 }
 
@@ -94,8 +94,8 @@ func (w *walk) write(r ebpf.Register, v walkValue) {
 func (w *walk) memory(base walkValue, off, size int) (f *walkFrame, at int) {
 	addr := base.v + uint64(off)
 	n := base.frame()
-	at = int(int64(addr-uint64(n+1)<<32)) + stackBytes
-	if !base.pointer || n >= len(w.frames) || at < 0 || at+size > stackBytes {
+	at = int(int64(addr-uint64(n+1)<<32)) + frameSize
+	if !base.pointer || n >= len(w.frames) || at < 0 || at+size > frameSize {
 		return nil, 0
 	}
 	return w.frames[n], at
@@ -119,7 +119,7 @@ func (w *walk) load(base walkValue, off, size int, decides bool) (v walkValue, o
 		v = v.number()
 	}
 	if v.mark && (w.matter == nil || decides) {
-		return v, w.complain(fmt.Sprintf("R10%+d is read", at-stackBytes), v.marked)
+		return v, w.complain(fmt.Sprintf("R10%+d is read", at-frameSize), v.marked)
 	}
 	return v, true
 }
@@ -172,11 +172,11 @@ func (w *walk) mark(f *walkFrame, regs uint16, slots uint64) {
 			v.mark, v.marked = true, w.pc
 		}
 	}
-	for i := range stackBytes / 8 {
-		if slots>>i&1 != 0 || w.matter != nil && f.pointers[stackBytes/8-1-i] {
+	for i := range frameSize / 8 {
+		if slots>>i&1 != 0 || w.matter != nil && f.pointers[frameSize/8-1-i] {
 			continue
 		}
-		bytes := f.stack[stackBytes-8*(i+1):][:8]
+		bytes := f.stack[frameSize-8*(i+1):][:8]
 		for j := range bytes {
 			bytes[j].mark, bytes[j].marked = true, w.pc
 		}

@@ -24,9 +24,6 @@ const (
 	holdsOuter    // possibly a pointer into the frame of a caller, not this one
 )
 
-// stackBytes is the size of a frame.
-const stackBytes = 512
-
 func (c content) isFrame() bool { return holdsFrameAt <= c.kind && c.kind <= holdsFrame }
 
 // isAt reports whether it is a pointer into this frame at R10 + n if it is one.
@@ -45,7 +42,7 @@ func constantContent(v int64) content {
 // the way to one in the frame may be outside of it.
 func (c content) moved(by int) content {
 	n := int(c.n) + by
-	if n < -2*stackBytes || n > 2*stackBytes {
+	if n < -2*frameSize || n > 2*frameSize {
 		return content{kind: holdsFrame}
 	}
 	return content{c.kind, int16(n)}
@@ -122,7 +119,7 @@ func (c content) argument() content {
 type regContents [11]content
 
 // slotContents are those of its stack: of the eight bytes at R10-8(i+1).
-type slotContents [stackBytes / 8]content
+type slotContents [frameSize / 8]content
 
 func (r *regContents) reached() bool { return r[10].kind == holdsFrameAt }
 
@@ -215,7 +212,7 @@ func (c *slotContents) store(base content, off, size int, v content) {
 
 // slotAt returns the index of the stack slot that starts at R10 + off.
 func slotAt(off int) (i int, ok bool) {
-	if off&7 != 0 || off < -stackBytes || off >= 0 {
+	if off&7 != 0 || off < -frameSize || off >= 0 {
 		return 0, false
 	}
 	return -off/8 - 1, true

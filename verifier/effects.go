@@ -35,12 +35,12 @@ func (h halves) slots() uint64 { return h.upper | h.lower }
 // R10, covered those that are in it whole. What is outside of the stack is
 // left out.
 func touched(from, to int) halves {
-	from, to = max(from, -stackBytes), min(to, 0)
+	from, to = max(from, -frameSize), min(to, 0)
 	return halvesFrom(-to/4, (-from+3)/4-1)
 }
 
 func covered(from, to int) halves {
-	from, to = max(from, -stackBytes), min(to, 0)
+	from, to = max(from, -frameSize), min(to, 0)
 	return halvesFrom((-to+3)/4, -from/4-1)
 }
 

@@ -108,7 +108,7 @@ func (e *explanation) apart(slot int) []Differ {
 		for i := range f.regs[:10] {
 			note(location{index: uint8(i)}, e.regText(&f.regs[i]))
 		}
-		for i := range stackBytes / 8 {
+		for i := range frameSize / 8 {
 			s := f.slotAt(i)
 			note(location{stack: true, index: uint8(i)}, e.content(&change{at: location{stack: true}}, &s))
 		}

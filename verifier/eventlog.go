@@ -201,7 +201,7 @@ func (l *eventLog) operands(c change, ins ebpf.Instruction) (from [2]int32) {
 	case class == ebpf.ClassLDX:
 		base := &l.old.frames[frame].regs[ins.Src]
 		if off, ok := base.offset(); ok && base.kind == stackPtr {
-			if at := int(-1-off-int64(ins.Off)) / 8; at >= 0 && at < stackBytes/8 {
+			if at := int(-1-off-int64(ins.Off)) / 8; at >= 0 && at < frameSize/8 {
 				from[0] = l.last[location{base.frame, true, uint8(at)}]
 			}
 		}

@@ -145,7 +145,7 @@ func (e *explanation) slotOf(r ebpf.Register) int32 {
 	if ins.Op.Class() != ebpf.ClassJMP {
 		off += int64(ins.Off)
 	}
-	if off >= 0 || off < -stackBytes {
+	if off >= 0 || off < -frameSize {
 		return 0
 	}
 	return e.changeOf(location{p.frame, true, uint8(int(-1-off) / 8)})

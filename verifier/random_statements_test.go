@@ -330,8 +330,8 @@ func (g *generator) fill() {
 	g.set(r, t)
 }
 
-// stackBytes stores constants, parts of slots, or takes an address.
-func (g *generator) stackBytes() {
+// frameSize stores constants, parts of slots, or takes an address.
+func (g *generator) frameSize() {
 	i, off := g.slot()
 	switch g.IntN(3) {
 	case 0:

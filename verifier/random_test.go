@@ -216,7 +216,7 @@ func init() {
 		{8, (*generator).loadContext},
 		{8, (*generator).spill},
 		{8, (*generator).fill},
-		{6, (*generator).stackBytes},
+		{6, (*generator).frameSize},
 		{8, (*generator).checkPacket},
 		{8, (*generator).access},
 		{5, (*generator).moveByVariable},

@@ -29,7 +29,7 @@ func (v *verifier) stackRange(r ebpf.Register, off, size int64) (f *frame, low, 
 	return f, low, high, nil
 }
 
-// constantRange is stackRange for an access that must be aligned if it is at a
+// alignedRange is stackRange for an access that must be aligned if it is at a
 // constant offset.
 func (v *verifier) alignedRange(r ebpf.Register, off int64, size int) (f *frame, low, high int64, _ *failure) {
 	f, low, high, fail := v.stackRange(r, off, int64(size))
