@@ -10,7 +10,7 @@ import (
 // BPF_XDP_DEVMAP.
 const (
 	attachEgress = 1
-	attachDevMap = 35
+	attachDevMap = 33
 )
 
 // ProgramsOf makes programs to verify of the linked programs of an object,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/ebpf/object"
@@ -122,4 +123,21 @@ func TestConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestAttachTypes verifies programs that the attach type of their section gives
+// rights: packets behind a device map have an egress_ifindex.
+func TestAttachTypes(t *testing.T) {
+	insns, err := ebpf.Assemble("r0 = *(u32 *)(r1 +20)\nexit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const xdp, devMap = 37, 33 // BPF_XDP, BPF_XDP_DEVMAP
+	for attach, want := range map[uint32]bool{xdp: false, devMap: true} {
+		p := &object.Program{Type: abi.XDP, AttachType: attach}
+		l := &object.Linked{Programs: []object.LinkedProgram{{Program: p, Insns: insns}}}
+		if _, report := verifier.Verify(verifier.ProgramsOf(l)[0], verifier.Options{}); (report == nil) != want {
+			t.Errorf("attach type %d: %v", attach, report)
+		}
+	}
 }
