@@ -225,7 +225,7 @@ func TestSoundTables(t *testing.T) {
 			}
 			return in
 		}
-		err := sound(list, *soundSeed, 200, next, nil)
+		err := sound(list, *soundSeed, 1000, next, nil)
 		if err != nil && !unsupported(err) {
 			t.Errorf("%s: %s: %v", p.Where, p.Name, err)
 		}
