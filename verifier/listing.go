@@ -227,7 +227,7 @@ func (p *Program) shownAnyway(slot int) uint16 {
 func (p *Program) text() []string {
 	names := ebpf.Names{
 		Map: func(index int32) string {
-			if int(index) < len(p.Maps) {
+			if index >= 0 && int(index) < len(p.Maps) {
 				return p.Maps[index].Name
 			}
 			return ""
