@@ -126,16 +126,13 @@ func (v *verifier) result(c *helperCall) reg {
 		return r
 	case abi.ReturnsLength:
 		// do_refine_retval_range does so for probe_read_str and its kin.
-		return number(num.SignedRange(-maxErrno, int64(c.size)))
+		return number(num.SignedRange(-abi.MaxErrno, int64(c.size)))
 	}
 	if c.Min != 0 || c.Max != 0 {
 		return number(num.SignedRange(c.Min, c.Max))
 	}
 	return anyNumber()
 }
-
-// maxErrno is the largest error number.
-const maxErrno = 4095
 
 // tailCall steps the jump into another program, which has three outcomes.
 // There is no such program: the call returns, and nothing has changed. There

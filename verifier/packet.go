@@ -101,15 +101,27 @@ func showSpan(s *state, id uint32, k kind, span uint16) {
 func (v *verifier) lengthCompared(ins ebpf.Instruction, target int, x *reg) {
 	r, cmp := *x, ins.Op.Operation()
 	other := v.both(target)
-	signed := map[ebpf.Opcode]ebpf.Opcode{ebpf.Jsgt: ebpf.Jgt, ebpf.Jsge: ebpf.Jge, ebpf.Jslt: ebpf.Jlt, ebpf.Jsle: ebpf.Jle}
-	op, ok := signed[cmp]
-	if !ok {
-		op = cmp
-	}
-	if ok || r.id == 0 && r.off == 0 {
+	op, signed := withoutSign(cmp)
+	if signed || r.id == 0 && r.off == 0 {
 		lengthShown(other, &r, op, int64(ins.Imm))
 		lengthShown(v.state, &r, inverse(op), int64(ins.Imm))
 	}
+}
+
+// withoutSign returns the unsigned relation of a signed one, and others as they
+// are.
+func withoutSign(op ebpf.Opcode) (unsigned ebpf.Opcode, signed bool) {
+	switch op {
+	case ebpf.Jsgt:
+		return ebpf.Jgt, true
+	case ebpf.Jsge:
+		return ebpf.Jge, true
+	case ebpf.Jslt:
+		return ebpf.Jlt, true
+	case ebpf.Jsle:
+		return ebpf.Jle, true
+	}
+	return op, false
 }
 
 // lengthShown notes what follows from "data_end - p op n".

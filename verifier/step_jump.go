@@ -5,31 +5,11 @@ import (
 	"github.com/bpflab/bpflab/verifier/num"
 )
 
-// comparison returns the relation that a conditional jump tests.
-func comparison(op ebpf.Opcode) num.Cmp {
-	switch op {
-	case ebpf.Jeq:
-		return num.Eq
-	case ebpf.Jne:
-		return num.Ne
-	case ebpf.Jgt:
-		return num.Gt
-	case ebpf.Jge:
-		return num.Ge
-	case ebpf.Jlt:
-		return num.Lt
-	case ebpf.Jle:
-		return num.Le
-	case ebpf.Jset:
-		return num.Set
-	case ebpf.Jsgt:
-		return num.Sgt
-	case ebpf.Jsge:
-		return num.Sge
-	case ebpf.Jslt:
-		return num.Slt
-	}
-	return num.Sle
+// comparisons are the relations that conditional jumps test, by operation.
+var comparisons = [16]num.Cmp{
+	ebpf.Jeq >> 4: num.Eq, ebpf.Jne >> 4: num.Ne, ebpf.Jset >> 4: num.Set,
+	ebpf.Jgt >> 4: num.Gt, ebpf.Jge >> 4: num.Ge, ebpf.Jlt >> 4: num.Lt, ebpf.Jle >> 4: num.Le,
+	ebpf.Jsgt >> 4: num.Sgt, ebpf.Jsge >> 4: num.Sge, ebpf.Jslt >> 4: num.Slt, ebpf.Jsle >> 4: num.Sle,
 }
 
 // jump steps an instruction of the classes JMP and JMP32.
@@ -80,7 +60,7 @@ func (v *verifier) conditional(ins ebpf.Instruction, target int) *failure {
 		}
 		return v.comparePointers(ins, target, x, y)
 	}
-	cmp := comparison(ins.Op.Operation())
+	cmp := comparisons[ins.Op.Operation()>>4]
 	tx, ty, canJump := num.Branch(cmp, wide, true, x.num, y.num)
 	px, py, canPass := num.Branch(cmp, wide, false, x.num, y.num)
 	if x == y || x.id != 0 && x.id == y.id && x.off == y.off && !x.has(length) && !y.has(length) {

@@ -74,7 +74,7 @@ func (h *Helper) results(a *[5]uint64) (lo, hi int64) {
 				hi = max(hi, int64(a[i]))
 			}
 		}
-		return -maxErrno, hi
+		return -abi.MaxErrno, hi
 	case p.Returns == abi.ReturnsScalar && (p.Min != 0 || p.Max != 0):
 		return p.Min, p.Max
 	}

@@ -116,9 +116,6 @@ const (
 	eNOTSUPP     errno = 524 // the kernel's own, which C libraries do not know
 )
 
-// maxErrno is the largest error number there can be (MAX_ERRNO).
-const maxErrno = 4095
-
 func (e errno) negative() uint64 { return -uint64(e) }
 
 // packetBytes returns n bytes of the packet at off, counted from the first

@@ -22,8 +22,12 @@ type Helper struct {
 	GPLOnly     bool       // only for programs whose license is compatible with the GPL
 }
 
-// minErrno is the lowest result that stands for an error (MAX_ERRNO).
-const minErrno = -4095
+// MaxErrno is the largest error number; the results from -MaxErrno to -1 of
+// helper functions that can fail stand for errors (MAX_ERRNO).
+const MaxErrno = 4095
+
+// minErrno is the lowest result that stands for an error.
+const minErrno = -MaxErrno
 
 // MaxLoops is how often [Loop] calls at most (BPF_MAX_LOOPS).
 const MaxLoops = 8 << 20
