@@ -1,0 +1,2 @@
+// Package amd64 is an assembler for x86-64.
+package amd64
