@@ -1,0 +1,2 @@
+// Package jit compiles verified programs to amd64 machine code and runs them.
+package jit

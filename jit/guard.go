@@ -1,0 +1,89 @@
+package jit
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"unsafe"
+)
+
+// A Fault is a hardware exception in machine code: a bug of the compiler or of
+// the verifier, as verified programs have none. The processor's state is lost;
+// which instruction it was, a checked run of the same input finds out.
+type Fault struct {
+	Err  runtime.Error // what the Go runtime made of the signal
+	Addr uintptr       // what was accessed, 0 if not known (or below the first page)
+}
+
+func (f *Fault) Error() string {
+	if f.Addr != 0 {
+		return fmt.Sprintf("machine code faulted at address %#x: %v", f.Addr, f.Err)
+	}
+	return fmt.Sprintf("machine code faulted: %v", f.Err)
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// errClosed is the error of entering code whose memory has been freed.
+var errClosed = errors.New("machine code has been closed")
+
+// guarded is enter, except that a fault of the code is returned as a *Fault.
+func guarded(code, base uintptr, args unsafe.Pointer) (fault error) {
+	if code == 0 {
+		return errClosed
+	}
+	defer rescue(&fault, debug.SetPanicOnFault(true))
+	enter(code, base, args)
+	return nil
+}
+
+// rescue turns a fault of machine code into an error. It is to be deferred by
+// a function which enters machine code any number of times,
+//
+//	defer rescue(&err, debug.SetPanicOnFault(true))
+//
+// and costs the same for one entry and for a batch. The setting makes panics
+// of all accesses to unmapped memory, not only of those near address 0, and is
+// put back to what it was. Panics of Go code pass: helpers and the engine run
+// under the same guard, and their bugs are not the program's.
+func rescue(fault *error, panicOnFault bool) {
+	debug.SetPanicOnFault(panicOnFault)
+	r := recover()
+	if r == nil {
+		return
+	}
+	err, ok := r.(runtime.Error)
+	if !ok || !inMachineCode() {
+		panic(r)
+	}
+	f := &Fault{Err: err}
+	if a, ok := err.(interface{ Addr() uintptr }); ok {
+		f.Addr = a.Addr()
+	}
+	*fault = f
+}
+
+// inMachineCode tells, while rescue handles a panic, whether it was raised by
+// a signal in machine code. The runtime makes such a signal look as if the
+// Go function that entered the code had called sigpanic: it does not know the
+// address of the instruction, but finds that of a Go function on top of the
+// stack, and takes the whole for a call through a bad function pointer. That
+// is what the rule rests on that machine code pushes nothing.
+func inMachineCode() bool {
+	var pcs [16]uintptr // rescue's callers down to sigpanic are five or six
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		if frame.Function == "runtime.sigpanic" {
+			frame, _ = frames.Next()
+			return frame.Function == enterName
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+var enterName = runtime.FuncForPC(reflect.ValueOf(enter).Pointer()).Name()

@@ -1,0 +1,71 @@
+//go:build amd64 && unix
+
+package jit
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// memory is one piece of machine code in pages of its own. The pages are
+// written first and made executable then, and never both at once (W^X): a bug
+// in a program's stores cannot become code, and systems which forbid pages of
+// both kinds (SELinux, OpenBSD, hardened macOS) have nothing to object to.
+type memory struct {
+	pages []byte // whole pages; nil after Close
+}
+
+// privileged is HLT, which fills the last page behind the code. It is not
+// allowed outside the kernel: a jump astray ends in SIGSEGV, which guarded
+// recovers from. UD2 and INT3 are the usual choice, but of their signals,
+// SIGILL and SIGTRAP, Go makes no panic.
+const privileged = 0xf4
+
+// newMemory makes a copy of code executable. Nothing in code may depend on
+// where it lies. The error is the system's.
+func newMemory(code []byte) (*memory, error) {
+	if len(code) == 0 {
+		return nil, errors.New("executable memory: no code")
+	}
+	page := unix.Getpagesize()
+	size := (len(code) + page - 1) / page * page
+	pages, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("executable memory: mmap of %d bytes: %w", size, err)
+	}
+	for i := copy(pages, code); i < size; i++ {
+		pages[i] = privileged
+	}
+	// amd64 keeps its instruction cache coherent with stores, and no other
+	// thread can have run these addresses before they are known.
+	if err := unix.Mprotect(pages, unix.PROT_READ|unix.PROT_EXEC); err != nil {
+		return nil, errors.Join(fmt.Errorf("executable memory: mprotect: %w", err), unix.Munmap(pages))
+	}
+	return &memory{pages: pages}, nil
+}
+
+// addr returns the address of the code's first byte, or 0 after Close, which
+// guarded refuses to enter. Whoever keeps an address must not outlive m.
+func (m *memory) addr() uintptr {
+	if m.pages == nil {
+		return 0
+	}
+	return uintptr(unsafe.Pointer(unsafe.SliceData(m.pages)))
+}
+
+// Close gives the pages back; closing again does nothing. No goroutine may be
+// in the code, or enter it from now on.
+func (m *memory) Close() error {
+	pages := m.pages
+	m.pages = nil
+	if pages == nil {
+		return nil
+	}
+	if err := unix.Munmap(pages); err != nil {
+		return fmt.Errorf("executable memory: munmap: %w", err)
+	}
+	return nil
+}
