@@ -7,12 +7,13 @@ type Proof struct {
 	program Program
 	slots   slotFacts
 	depth   []int32
+	live    []uint64      // stack slots that may be read before they are written, by slot of the program
 	facts   factCollector // by slot; nil if not asked for
 	stats   Stats
 }
 
 func (t *task) proof() *Proof {
-	p := &Proof{program: t.p.clone(), slots: t.last.slots, depth: t.last.depth, stats: t.stats}
+	p := &Proof{program: t.p.clone(), slots: t.last.slots, depth: t.last.depth, live: t.a.liveSlots, stats: t.stats}
 	if t.o.Facts {
 		p.facts = t.last.watch.(factCollector)
 	}
@@ -33,6 +34,12 @@ func (p *Proof) Reached(slot int) bool { return p.slots[slot]&reached != 0 }
 func (p *Proof) Branches(slot int) (jumps, falls bool) {
 	return p.slots[slot]&taken != 0, p.slots[slot]&passed != 0
 }
+
+// LiveStack returns the stack slots of the active function that may be read, from
+// the instruction in a slot on, before they are written: bit i stands for the 8
+// bytes at R10-8(i+1). At the start of a function they are those that it may read
+// without ever having written them.
+func (p *Proof) LiveStack(slot int) uint64 { return p.live[slot] }
 
 // A Region is a kind of memory that an instruction touches.
 type Region uint32

@@ -80,14 +80,14 @@ func (m *Machine) callBack(it iteration, fn uint64) uint64 {
 	if !m.enter(m.pc) {
 		return m.refuse(tooDeep)
 	}
-	f := &m.frames[m.depth-1]
+	again := &m.iterations[m.depth-1]
 	if it.elements == nil {
-		it.elements, it.keys = f.again.elements, f.again.keys
+		it.elements, it.keys = again.elements, again.keys
 	}
-	f.again = it
-	if !m.arguments(&f.again) {
+	*again = it
+	if !m.arguments(again) {
 		m.pc = m.leave()
-		return f.again.calls
+		return again.calls
 	}
 	m.pc = index
 	return m.reg[0]

@@ -24,9 +24,10 @@ var tooDeep = fmt.Sprintf("more than %d functions are active", maxFrames)
 // function call or a helper that calls back.
 type frame struct {
 	pc    int
+	ret   uint64    // address of the machine code to return to
 	saved [4]uint64 // R6 to R9
 	loops uint32
-	again iteration // of a callback
+	_     [8]byte // a frame has 64 bytes, so that machine code finds one with a shift
 }
 
 // enter begins a call to a function: a new stack frame below the caller's,
@@ -38,7 +39,8 @@ func (m *Machine) enter(pc int) bool {
 		return false
 	}
 	f := &m.frames[m.depth]
-	f.pc, f.loops, f.again.kind = pc, m.loops, notAgain
+	f.pc, f.ret, f.loops = pc, m.leaveCode, m.loops
+	m.iterations[m.depth].kind = notAgain
 	copy(f.saved[:], m.reg[6:10])
 	m.depth++
 	m.loops = maxLoops
@@ -59,8 +61,8 @@ func (m *Machine) clearFrame() {
 // to its next call, if there is one.
 func (m *Machine) leave() int {
 	f := &m.frames[m.depth-1]
-	if f.again.kind != notAgain && m.callAgain(&f.again) {
-		return f.again.fn
+	if again := &m.iterations[m.depth-1]; again.kind != notAgain && m.callAgain(again) {
+		return again.fn
 	}
 	m.depth--
 	copy(m.reg[6:10], f.saved[:])

@@ -80,11 +80,11 @@ func forEachElement(m *Machine, a *[5]uint64) uint64 {
 		it := iteration{kind: againIndexes, n: uint64(m.argMap.Spec().MaxEntries), ctx: a[2], in: m.argMap}
 		return m.callBack(it, a[1])
 	}
-	f := &m.frames[m.depth]
-	f.again.elements, f.again.keys = f.again.elements[:0], f.again.keys[:0]
-	m.noting = &f.again
+	again := &m.iterations[m.depth]
+	again.elements, again.keys = again.elements[:0], again.keys[:0]
+	m.noting = again
 	m.argMap.ForEach(m.cpu(), m.note)
-	it := iteration{kind: againElements, n: uint64(len(f.again.elements)), ctx: a[2], in: m.argMap, elements: f.again.elements, keys: f.again.keys}
+	it := iteration{kind: againElements, n: uint64(len(again.elements)), ctx: a[2], in: m.argMap, elements: again.elements, keys: again.keys}
 	return m.callBack(it, a[1])
 }
 

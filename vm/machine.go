@@ -103,34 +103,28 @@ type Machine struct {
 	keyRoom  uint64 // for the key of one frame
 	flowKeys uint32 // where flow dissectors put their result; 0 without one
 
-	// The state of a run.
-	reg       [16]uint64 // R0 to R10; 16, so that a masked index is in range
-	pc        int
-	left      uint64 // of the budget
-	loops     uint32 // of may_goto, in this frame
-	tails     int    // tail calls made
-	depth     int    // frames in use below the current one
-	processor int    // that the packet's metadata names, among those that the machine has
-	frames    [maxFrames]frame
+	*state                          // of a run
+	iterations [maxFrames]iteration // of callbacks, by frame
+	run        func() stop          // machine code in place of the interpreter, nil for none
+	leaveCode  uint64               // address of code that returns to Go
 
 	// What the program may touch; see memory.go.
-	window             [2]window // the packet, to read and to write
-	value              *values   // of a map, that were last looked up or touched
-	valueAt            uint64    // which of them
-	stackLow, stackTop uint32
-	usesStack          bool
-	refusal            string // why the helper being called cannot go on
-	ctx, ctxMemory     uint32 // the context, and where one lies that is a structure
-	ctxAccess          []uint8
-	skb                bool // the context is a __sk_buff, else an xdp_md
-	fromNetwork        bool // the program does not see the link header
+	window         [2]window // the packet, to read and to write
+	value          *values   // of a map, that were last looked up or touched
+	valueAt        uint64    // which of them
+	stackTop       uint32
+	usesStack      bool
+	refusal        string // why the helper being called cannot go on
+	ctx, ctxMemory uint32 // the context, and where one lies that is a structure
+	ctxAccess      []uint8
+	skb            bool // the context is a __sk_buff, else an xdp_md
+	fromNetwork    bool // the program does not see the link header
 
 	packet packet
 	buffer buffer         // what else there is of the packet; see skbuff.go
 	tunnel tunnel         // what the program has set for a tunnel device
 	wire   uint32         // its length on the wire
 	in     *engine.Packet // what this run was given
-	dirty  bool           // the packet may have changed
 	out    []byte         // packets after the program, of one batch
 
 	// What the program sends out; see redirect.go and output.go.
@@ -155,7 +149,7 @@ func (m *Machine) Name() string { return "interp" }
 // ever. Of machines that share memory ([Machine.Share]) the first has it: close
 // that one last.
 func (m *Machine) Close() error {
-	m.base = nil
+	m.base, m.state = nil, new(state)
 	if m.guest {
 		return nil
 	}
@@ -186,9 +180,12 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 	m.start()
 	first := len(m.events)
 	var why stop
-	if m.o.Trace != nil {
+	switch {
+	case m.o.Trace != nil:
 		why = m.traced(packet)
-	} else {
+	case m.run != nil:
+		why = m.run()
+	default:
 		why = m.interpret()
 	}
 	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
@@ -225,5 +222,7 @@ func (m *Machine) start() {
 	m.value, m.valueAt, m.redirect = &nowhere, 0, 0
 	m.processor = int(m.in.Meta.CPU % uint32(m.o.CPUs))
 	m.stackLow = m.stackTop - stackSize
-	m.clearFrame()
+	if m.run == nil { // machine code knows what it needs to be zero
+		m.clearFrame()
+	}
 }

@@ -197,7 +197,7 @@ func usesStack(ins ebpf.Instruction) bool { return ins.Dst == ebpf.R10 || ins.Sr
 
 // allocate lays out the machine's memory: context, stack, packet.
 func (m *Machine) allocate() (err error) {
-	if m.ctxMemory, err = m.mem.Alloc(uint64(abi.SKBuff.Size)); err != nil {
+	if err := m.allocateContext(); err != nil {
 		return err
 	}
 	stack, err := m.mem.Alloc(maxFrames * stackSize)

@@ -8,6 +8,9 @@ import (
 	"unsafe"
 )
 
+// Moves says that the base of an arena moves when it grows.
+const Moves = true
+
 func reserve() ([]byte, error) { return nil, nil }
 
 // commit returns a slice that reaches to end, with the old contents. The

@@ -4,6 +4,9 @@ package arena
 
 import "golang.org/x/sys/unix"
 
+// Moves says that the base of an arena moves when it grows.
+const Moves = false
+
 // reserve maps the range without access and without a claim on swap space.
 func reserve() ([]byte, error) {
 	return unix.Mmap(-1, 0, Size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)

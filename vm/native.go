@@ -1,0 +1,212 @@
+package vm
+
+import (
+	"errors"
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/arena"
+	"github.com/bpflab/bpflab/vm/maps"
+)
+
+// This file is what machine code, made by another package, needs to take the
+// interpreter's place: where things lie, and how Go goes on where the code
+// cannot. An instruction that it does not know how to do it leaves to the
+// interpreter, which has the same state at hand.
+
+// A Stop says why a run ended.
+type Stop = stop
+
+// The reasons for which runs end.
+const (
+	StopExit   = stopExit   // the program returned; R0 is its value
+	StopBudget = stopBudget // the instruction budget is used up
+	StopFault  = stopFault  // the instruction must not run
+)
+
+// A Native is a machine as machine code sees it.
+type Native struct{ m *Machine }
+
+// An Exchange is memory through which machine code and Go speak of where a run
+// stands. It has no meaning for the interpreter.
+type Exchange struct {
+	Why    uint64  // for which the code left
+	Slot   uint64  // of the instruction at which it left
+	Resume uint64  // address of the code to go on at
+	Slice  int64   // instructions until the code must leave, so that others get the processor
+	Packet uintptr // address of the packet's first byte
+	Length uint64  // of the packet
+	Saved  [4]uint64
+	Batch  [4]uint64
+	Shared bool // other machines use the maps at the same time
+}
+
+// A Layout tells the addresses, in the arena, that machine code needs.
+type Layout struct {
+	Registers uint32 // 8 bytes for each of R0 to R10
+	Loops     uint32 // 4 bytes: what is left of may_goto in the active frame
+	StackLow  uint32 // 4 bytes: start of the stack of the active function
+	Depth     uint32 // 8 bytes: frames in use
+	Processor uint32 // 8 bytes
+	Dirty     uint32 // 1 byte: set before the packet is written to
+	Frames    uint32 // see Frame
+	Exchange  uint32 // an Exchange
+	Context   uint32
+	StackTop  uint32 // R10 of the program
+	Packet    uint32 // where packets start when a run does
+	Room      int    // bytes for packets there
+	Headers   uint32 // of the maps
+}
+
+// What a call to a function saves of its caller, and how much there is of
+// everything: offsets in a frame.
+const (
+	FrameSize   = unsafe.Sizeof(frame{})
+	FrameReturn = unsafe.Offsetof(frame{}.ret)   // address of the code to return to
+	FrameSlot   = unsafe.Offsetof(frame{}.pc)    // slot to return to
+	FrameSaved  = unsafe.Offsetof(frame{}.saved) // R6 to R9
+	FrameLoops  = unsafe.Offsetof(frame{}.loops)
+
+	MaxFrames = maxFrames
+	MaxLoops  = maxLoops
+	StackSize = stackSize
+)
+
+// Native returns the machine as machine code sees it, or an error where its
+// memory can move.
+func (m *Machine) Native() (*Native, error) {
+	if arena.Moves {
+		return nil, errors.New("the memory of programs has no fixed place on this system")
+	}
+	m.exchange.Shared = m.shared
+	return &Native{m}, nil
+}
+
+// Install makes every run call the function in place of the interpreter. It
+// returns why the run has ended. Code in the frames is the address of code that
+// leaves by [Native.Return], for functions that Go has called.
+func (n *Native) Install(run func() Stop, leave uint64) { n.m.run, n.m.leaveCode = run, leave }
+
+// Base returns the pointer to address 0 of the arena.
+func (n *Native) Base() unsafe.Pointer { return n.m.base }
+
+// Exchange returns the machine's.
+func (n *Native) Exchange() *Exchange { return &n.m.exchange }
+
+// Layout returns where things lie. The place of packets changes when a longer
+// one comes than there was room for.
+func (n *Native) Layout() Layout {
+	m := n.m
+	at := func(offset uintptr) uint32 { return m.ctxMemory + stateOffset + uint32(offset) }
+	return Layout{
+		Registers: at(unsafe.Offsetof(m.state.reg)), Loops: at(unsafe.Offsetof(m.state.loops)),
+		StackLow: at(unsafe.Offsetof(m.state.stackLow)), Depth: at(unsafe.Offsetof(m.state.depth)),
+		Processor: at(unsafe.Offsetof(m.state.processor)), Dirty: at(unsafe.Offsetof(m.state.dirty)),
+		Frames: at(unsafe.Offsetof(m.state.frames)), Exchange: at(unsafe.Offsetof(m.state.exchange)),
+		Context: m.ctxMemory, StackTop: m.stackTop,
+		Packet: m.packet.start + headRoom, Room: int(m.packet.end-m.packet.start) - headRoom,
+		Headers: uint32(m.headers),
+	}
+}
+
+// Programs returns the slots at which the programs start and end, counted
+// through all of them in order.
+func (n *Native) Programs() (bounds [][2]int) {
+	for i := range n.m.programs {
+		bounds = append(bounds, [2]int{n.m.programs[i].start, n.m.programs[i].end})
+	}
+	return bounds
+}
+
+// Entry returns the index of the program that runs start with.
+func (n *Native) Entry() int {
+	for i := range n.m.programs {
+		if n.m.entry == &n.m.programs[i] {
+			return i
+		}
+	}
+	return 0
+}
+
+// Immediate returns what the 64-bit immediate load in a slot gives: addresses
+// of maps, of values and of functions are those of this machine.
+func (n *Native) Immediate(slot int) uint64 { return n.m.ops[slot].imm }
+
+// Helper returns the prototype of the helper function that is called in a slot,
+// and whether it is the machine's own, nil for other instructions.
+func (n *Native) Helper(slot int) (proto *abi.Helper, own bool) {
+	switch o := &n.m.ops[slot]; o.code {
+	case opCall, opMapLookup:
+		proto = n.m.calls[o.imm].proto
+		return proto, abi.HelperByID(proto.ID) == proto
+	}
+	return nil, false
+}
+
+// MapAt returns the map whose header is at an address, or nil.
+func (n *Native) MapAt(addr uint64) *maps.Map { return n.m.mapAt(addr) }
+
+// Start returns the slot that a run starts at, and notes where the packet lies.
+func (n *Native) Start() int {
+	n.locate()
+	return n.m.pc
+}
+
+func (n *Native) locate() {
+	m := n.m
+	m.exchange.Packet = uintptr(m.base) + uintptr(m.packet.data)
+	m.exchange.Length = uint64(m.packet.dataEnd - m.packet.data)
+}
+
+// Budget gives the code a slice of what is left of the run's budget, and says
+// no if nothing is left. Used is what it has used of the last one.
+func (n *Native) Budget(used int64, slice int64) bool {
+	m := n.m
+	m.left -= min(m.left, uint64(used))
+	m.exchange.Slice = min(slice, int64(min(m.left, 1<<62)))
+	return m.left > 0
+}
+
+// Call calls the helper function of the call in a slot. Its arguments are as the
+// proof says, in the registers; the result goes to R0. It says no if the program
+// must not go on.
+func (n *Native) Call(slot int) bool {
+	m := n.m
+	c := &m.calls[m.ops[slot].imm]
+	for i, kind := range c.proto.Args {
+		switch kind {
+		case abi.ArgMap:
+			m.argMap = m.mapAt(m.reg[1+i])
+		case abi.ArgWriteMem, abi.ArgWriteMemOrNull, abi.ArgReadWriteWord, abi.ArgWriteLong, abi.ArgMapValueOut:
+			m.mayDirty(m.reg[1+i])
+		}
+	}
+	m.refusal = ""
+	m.pc = slot + 1
+	m.reg[0] = c.fn(m, (*[5]uint64)(m.reg[1:6]))
+	n.locate()
+	if m.refusal != "" {
+		m.pc = slot
+		return false
+	}
+	return true
+}
+
+// Step lets the interpreter do the instruction in a slot, whatever it is, and
+// returns the slot to go on at. More says no if the run has ended with it.
+func (n *Native) Step(slot int) (next int, why Stop, more bool) {
+	m := n.m
+	left := m.left
+	m.pc, m.left = slot, 1
+	why = m.interpret()
+	m.left = left
+	n.locate()
+	return m.pc, why, why == stopBudget
+}
+
+// Return returns from a function that Go has called, and gives the slot to go on
+// at.
+func (n *Native) Return() int {
+	n.m.pc = n.m.leave()
+	return n.m.pc
+}
