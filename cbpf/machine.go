@@ -23,6 +23,7 @@ type Machine struct {
 	ops      []op
 	mem      [MemWords]uint32 // not cleared between runs: check excludes stale reads
 	executed uint64
+	beyond   bool // the last RunBytes came to a load that its packet does not tell
 }
 
 // A BudgetError says that a run was stopped because it would have executed
@@ -49,7 +50,19 @@ func New(prog []bpf.RawInstruction) (*Machine, error) {
 // Executed returns how many instructions the last Run executed.
 func (m *Machine) Executed() uint64 { return m.executed }
 
-var noMetadata Metadata
+var (
+	noMetadata Metadata
+	bytesOnly  Metadata // stands, by its address, for metadata that nobody looked up
+)
+
+// RunBytes is Run for a packet of which nothing but bytes and length are known.
+// It reports false where the program loads more than that, an extension or at
+// an offset from a header, or exceeds the budget: Run has to tell then.
+func (m *Machine) RunBytes(data []byte, wireLen uint32) (ret uint32, ok bool) {
+	m.beyond = false
+	ret, err := m.Run(data, wireLen, &bytesOnly)
+	return ret, err == nil && !m.beyond
+}
 
 // Run runs the program over a packet: data is what is there of it, and wireLen
 // its length on the wire, which is what "ld len" reads. A nil meta stands for
@@ -119,7 +132,7 @@ run:
 				a = binary.BigEndian.Uint32(data[k:])
 				continue
 			}
-			v, ok := loadFar(data, x+o.k, 4, meta)
+			v, ok := m.loadFar(data, x+o.k, 4, meta)
 			if !ok {
 				break run
 			}
@@ -129,7 +142,7 @@ run:
 				a = uint32(binary.BigEndian.Uint16(data[k:]))
 				continue
 			}
-			v, ok := loadFar(data, x+o.k, 2, meta)
+			v, ok := m.loadFar(data, x+o.k, 2, meta)
 			if !ok {
 				break run
 			}
@@ -139,24 +152,28 @@ run:
 				a = uint32(data[k])
 				continue
 			}
-			v, ok := loadFar(data, x+o.k, 1, meta)
+			v, ok := m.loadFar(data, x+o.k, 1, meta)
 			if !ok {
 				break run
 			}
 			a = v
 		case opFar:
-			v, ok := loadFar(data, o.k, int64(o.size), meta)
+			v, ok := m.loadFar(data, o.k, int64(o.size), meta)
 			if !ok {
 				break run
 			}
 			a = v
 		case opFarMsh:
-			v, ok := loadFar(data, o.k, 1, meta)
+			v, ok := m.loadFar(data, o.k, 1, meta)
 			if !ok {
 				break run
 			}
 			x = v & 0xf << 2
 		case opExt:
+			if meta == &bytesOnly {
+				m.beyond = true
+				break run
+			}
 			if !meta.HasDevice && (o.k == AdIfIndex || o.k == AdHWType) {
 				ret = a // as the kernel does, for want of a better answer
 				break run
@@ -212,7 +229,7 @@ run:
 		case opLdIndHJeq:
 			if k := uint64(x + uint32(o.offset)); k+2 <= uint64(len(data)) {
 				a = uint32(binary.BigEndian.Uint16(data[k:]))
-			} else if v, ok := loadFar(data, uint32(k), 2, meta); ok {
+			} else if v, ok := m.loadFar(data, uint32(k), 2, meta); ok {
 				a = v
 			} else {
 				break run
@@ -347,9 +364,12 @@ run:
 // only after the bytes turned out not to be there.
 //
 // Other than the kernel it cannot read what lies before data.
-func loadFar(data []byte, offset uint32, size int64, meta *Metadata) (uint32, bool) {
+func (m *Machine) loadFar(data []byte, offset uint32, size int64, meta *Metadata) (uint32, bool) {
 	var at int64
 	switch {
+	case offset >= LLOff && meta == &bytesOnly:
+		m.beyond = true
+		return 0, false
 	case offset >= NetOff:
 		at = int64(offset-NetOff) + int64(meta.NetworkOffset)
 	case offset >= LLOff && meta.HasLink:

@@ -83,6 +83,46 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// RunBytes gives what Run does with any metadata, or reports false.
+func TestRunBytes(t *testing.T) {
+	meta := &cbpf.Metadata{HasDevice: true, IfIndex: 3, Mark: 7, HasLink: true, NetworkOffset: 14}
+	for _, c := range []struct {
+		program string
+		ok      bool
+	}{
+		{"ld [96]\nret a", true},
+		{"ld [97]\nret #5", true},
+		{"ldx #90\nldh [x + 9]\nret #5", true},
+		{"ld #len\nret a", true},
+		{"ldx #0x70000000\nldb [x + 0x70000000]\nret #5", true}, // fails whatever the headers
+		{"ld [-1048576]\nret a", false},
+		{"ld [-2097152]\nret a", false},
+		{"ldx 4*([-1048575]&0xf)\ntxa\nret a", false},
+		{"ldx #-1\nldh [x + -1048575]\nret a", false},
+		{"ldx #-1048576\nldh [x + 0]\njeq #5, no\nret #1\nno: ret #0", false},
+		{"ld #mark\nret a", false},
+		{"ld #ifidx\nret a", false},
+	} {
+		m, err := cbpf.New(assemble(t, c.program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := m.Run(numbered(100), 150, meta)
+		have, ok := m.RunBytes(numbered(100), 150)
+		if ok != c.ok || ok && have != want {
+			t.Errorf("%q: %d, %t; want %d, %t", c.program, have, ok, want, c.ok)
+		}
+	}
+	m, err := cbpf.New(assemble(t, "ld #1\nret a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Budget = 1
+	if _, ok := m.RunBytes(nil, 0); ok {
+		t.Error("a budget was exceeded unnoticed")
+	}
+}
+
 // A run with a budget is the run without one, or stops where the budget ends.
 func TestBudget(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 8))

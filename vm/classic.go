@@ -43,3 +43,15 @@ func (c *Classic) Run(in []engine.Packet, out []engine.Result) error {
 	}
 	return nil
 }
+
+// Verdicts runs the program over each frame; see [engine.Filter].
+func (c *Classic) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
+	for i := range frames {
+		ret, ok := c.machine.RunBytes(frames[i].Data, frames[i].WireLen)
+		if !ok {
+			return i
+		}
+		verdicts[i] = ret
+	}
+	return len(frames)
+}
