@@ -15,7 +15,7 @@ import "unsafe"
 // do at any time.
 //
 // The compiler inlines enter, so it costs nothing; but it remains a frame of
-// its own in what [runtime.Callers] tells, by which rescue knows that it was
+// its own in what [runtime.Callers] tells, by which faultOf knows that it was
 // machine code that faulted.
 func enter(code, base uintptr, args unsafe.Pointer) {
 	jump(code, base, args)

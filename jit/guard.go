@@ -30,29 +30,35 @@ func (f *Fault) Unwrap() error { return f.Err }
 var errClosed = errors.New("machine code has been closed")
 
 // guarded is enter, except that a fault of the code is returned as a *Fault.
+//
+// It shows how to enter machine code under one guard any number of times, with
+// Go code in between. The setting, which makes panics of accesses to all that
+// is not mapped, not only of those near address 0, belongs to the goroutine
+// and is put back. That this is written twice, and recover not called when
+// all went well, makes the guard half as dear.
 func guarded(code, base uintptr, args unsafe.Pointer) (fault error) {
 	if code == 0 {
 		return errClosed
 	}
-	defer rescue(&fault, debug.SetPanicOnFault(true))
+	panicOnFault, done := debug.SetPanicOnFault(true), false
+	defer func() {
+		if !done {
+			debug.SetPanicOnFault(panicOnFault)
+			fault = faultOf(recover())
+		}
+	}()
 	enter(code, base, args)
+	debug.SetPanicOnFault(panicOnFault)
+	done = true
 	return nil
 }
 
-// rescue turns a fault of machine code into an error. It is to be deferred by
-// a function which enters machine code any number of times,
-//
-//	defer rescue(&err, debug.SetPanicOnFault(true))
-//
-// and costs the same for one entry and for a batch. The setting makes panics
-// of all accesses to unmapped memory, not only of those near address 0, and is
-// put back to what it was. Panics of Go code pass: helpers and the engine run
-// under the same guard, and their bugs are not the program's.
-func rescue(fault *error, panicOnFault bool) {
-	debug.SetPanicOnFault(panicOnFault)
-	r := recover()
+// faultOf returns the fault that was recovered as r by the function which
+// calls it. Panics of Go code pass: helpers and the engine run under the same
+// guard, and their bugs are not the program's.
+func faultOf(r any) error {
 	if r == nil {
-		return
+		return nil // runtime.Goexit, as by a helper that ends a test
 	}
 	err, ok := r.(runtime.Error)
 	if !ok || !inMachineCode() {
@@ -62,17 +68,17 @@ func rescue(fault *error, panicOnFault bool) {
 	if a, ok := err.(interface{ Addr() uintptr }); ok {
 		f.Addr = a.Addr()
 	}
-	*fault = f
+	return f
 }
 
-// inMachineCode tells, while rescue handles a panic, whether it was raised by
+// inMachineCode tells, while a panic is handled, whether it was raised by
 // a signal in machine code. The runtime makes such a signal look as if the
 // Go function that entered the code had called sigpanic: it does not know the
 // address of the instruction, but finds that of a Go function on top of the
 // stack, and takes the whole for a call through a bad function pointer. That
 // is what the rule rests on that machine code pushes nothing.
 func inMachineCode() bool {
-	var pcs [16]uintptr // rescue's callers down to sigpanic are five or six
+	var pcs [16]uintptr // sigpanic is the fourth or fifth
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
 	for {
 		frame, more := frames.Next()
