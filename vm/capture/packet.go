@@ -20,10 +20,11 @@ type Packet struct {
 
 	ng     bool   // came from a pcapng file
 	simple bool   // came from a simple packet block
-	device device // from the record header of the modified pcap variant
+	device device // see SetDevice
 }
 
-// device is what the modified pcap variant stores in each record header.
+// device is what the modified pcap variant stores in each record header, and
+// what a live capture knows of each packet.
 type device struct {
 	known   bool
 	ifIndex uint32
@@ -32,6 +33,13 @@ type device struct {
 
 // Timestamp returns the packet's time as a [time.Time] in UTC.
 func (p *Packet) Timestamp() time.Time { return time.Unix(0, p.Time).UTC() }
+
+// SetDevice says where a packet comes from that is not read from a file: the
+// index of the interface and the packet type, PACKET_HOST to PACKET_OUTGOING of
+// <linux/if_packet.h>. It is what [Packet.Metadata] tells of it then.
+func (p *Packet) SetDevice(ifIndex uint32, pktType uint8) {
+	p.device = device{known: true, ifIndex: ifIndex, pktType: pktType}
+}
 
 // Clone returns a copy that shares nothing with the reader's buffer.
 func (p *Packet) Clone() *Packet {

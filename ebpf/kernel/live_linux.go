@@ -1,0 +1,279 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/vm/capture"
+)
+
+// A Capture reads the packets of a device as they come. It must be closed.
+//
+// Next and Buffered are for one goroutine, Stats, Stop and Close for any.
+type Capture struct {
+	ring    ring
+	link    link
+	snapLen uint32
+	packet  capture.Packet
+	stopped atomic.Bool
+	last    int // after Stop: blocks still to be delivered, -1 before that is known
+	closed  atomic.Bool
+
+	device  string
+	latency time.Duration
+	file    *os.File        // the packet socket
+	conn    syscall.RawConn // of file
+
+	mu       sync.Mutex // guards what follows
+	counters *counters  // nil for AnyDevice
+	stats    CaptureStats
+}
+
+// OpenCapture begins a capture on a device, or on all with [AnyDevice]. From
+// its return on no packet is missed but those that [Capture.Stats] counts, and
+// none is seen that the filter does not match.
+//
+// The error is a [*DeviceError]; one of opening o.Netns is an [*fs.PathError].
+func OpenCapture(device string, o CaptureOptions) (c *Capture, err error) {
+	err = inNetns(o.Netns, func() error {
+		c, err = openCapture(device, o)
+		return err
+	})
+	return c, err
+}
+
+func openCapture(device string, o CaptureOptions) (c *Capture, err error) {
+	s, err := openSocket(device)
+	if err != nil {
+		return nil, err
+	}
+	c = &Capture{link: s.link, snapLen: math.MaxInt32, last: -1, device: device, latency: o.Latency}
+	if o.SnapLen > 0 {
+		c.snapLen = uint32(min(o.SnapLen, math.MaxInt32))
+	}
+	if c.latency <= 0 {
+		c.latency = defaultLatency
+	}
+	c.packet.LinkType = s.link.typ
+	c.file = os.NewFile(uintptr(s.fd), device)
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	if c.conn, err = c.file.SyscallConn(); err != nil {
+		return nil, s.fail("watching the socket", err)
+	}
+	// A socket of protocol 0 gets no packets. It is bound when all the rest is
+	// in place, so that none passes that has not met the filter.
+	if err := s.filter(o); err != nil {
+		return nil, err
+	}
+	if c.ring, err = newRing(s, o.RingSize, c.latency); err != nil {
+		return nil, err
+	}
+	runtime.AddCleanup(c, ring.unmap, c.ring)
+	if s.index != 0 {
+		if c.counters, err = openCounters(s.index); err != nil {
+			return nil, s.fail("asking for the interface's counters", err)
+		}
+	}
+	return c, s.bind(o.Promiscuous)
+}
+
+// LinkType returns what the packets begin with. It follows from the device:
+// Ethernet, bare IP packets, or a Linux cooked header for what has neither.
+func (c *Capture) LinkType() cbpf.LinkType { return c.link.typ }
+
+// Next returns the next packet and waits for it if there is none. The packet
+// and its bytes, which lie in memory shared with the kernel, are valid until the
+// following call; they read as zeros after Close. After Stop the error is
+// [io.EOF] once everything captured until then has been returned, after Close it
+// is [os.ErrClosed], and if the device disappears a [*DeviceError].
+//
+// A VLAN tag that the kernel has taken out stands in the bytes again, as it did
+// on the wire. [capture.Packet.Metadata] knows the device and the direction.
+func (c *Capture) Next() (*capture.Packet, error) {
+	if c.ring.left == 0 {
+		if err := c.nextBlock(); err != nil {
+			return nil, err
+		}
+	}
+	frame, h := c.ring.next()
+	from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&frame[addressOffset]))
+	first := uint32(h.Mac)
+	start, end := first, first+h.Snaplen
+	if c.closed.Load() { // else these three are not from the zeros that Close leaves
+		return nil, c.errClosed()
+	}
+	if c.link.header > 0 {
+		start = c.link.putHeader(frame, start, from)
+	}
+	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 {
+		start = c.link.putTag(frame, start, end, h)
+	}
+	p := &c.packet
+	p.Time = int64(h.Sec)*int64(time.Second) + int64(h.Nsec)
+	p.WireLen = h.Len + first - start
+	p.Data = frame[start:min(end, start+c.snapLen):end]
+	p.SetDevice(uint32(from.Ifindex), from.Pkttype)
+	return p, nil
+}
+
+// Buffered reports whether Next would return without waiting and leave the
+// bytes of earlier packets in place. Package vm/replay
+// asks.
+func (c *Capture) Buffered() bool { return c.ring.left > 0 }
+
+// nextBlock gives the block that has been read back to the kernel and waits for
+// the next one.
+func (c *Capture) nextBlock() error {
+	c.ring.release()
+	for {
+		if c.stopped.Load() && c.last < 0 {
+			c.last = c.ring.filled() + 1 // and the one that the kernel is filling
+		}
+		if c.last == 0 {
+			return io.EOF
+		}
+		if !c.ring.ready() {
+			if err := c.wait(); err != nil {
+				return err
+			}
+			continue
+		}
+		if c.last > 0 {
+			c.last--
+		}
+		if c.ring.take(); c.ring.left > 0 {
+			return nil
+		}
+		c.ring.release()
+	}
+}
+
+// wait returns when the kernel has filled a block.
+func (c *Capture) wait() error {
+	var failed error
+	err := c.conn.Read(func(fd uintptr) bool {
+		if c.ring.ready() {
+			return true
+		}
+		failed = c.socketError(int(fd))
+		return failed != nil
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case c.closed.Load():
+		return c.errClosed()
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.ring.ready():
+		return io.EOF // the deadline is the one that Stop has set
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
+		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: err}
+	}
+	return nil
+}
+
+// socketError returns the socket's pending error. That the device went down is
+// none: it may come up again, which libpcap waits for as well.
+func (c *Capture) socketError(fd int) error {
+	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	if err == nil {
+		return nil
+	}
+	if err == unix.ENETDOWN {
+		// The kernel binds the socket to device -1 when its device is gone.
+		name, lookup := unix.Getsockname(fd)
+		address, ok := name.(*unix.SockaddrLinklayer)
+		if lookup == nil && ok && address.Ifindex != -1 {
+			return nil
+		}
+		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: unix.ENODEV, Hint: "the interface has been removed"}
+	}
+	return &DeviceError{Device: c.device, Op: "waiting for packets", Err: err}
+}
+
+func (c *Capture) errClosed() error {
+	return fmt.Errorf("capture on %s: %w", c.device, os.ErrClosed)
+}
+
+// Stop ends the capture in order: Next returns what has come so far and then
+// [io.EOF], also where it is waiting. To stop with a context, use
+// context.AfterFunc(ctx, c.Stop).
+func (c *Capture) Stop() {
+	if c.stopped.Swap(true) {
+		return
+	}
+	// The kernel's timer hands over a block that has packets the second time
+	// that it finds it, and may be late by a tick of the clock.
+	// A closed socket has no deadline to set, and Next does not wait for one.
+	_ = c.file.SetReadDeadline(time.Now().Add(2*c.latency + 20*time.Millisecond))
+}
+
+// Stats returns what the kernel has counted; after Close, up to then.
+func (c *Capture) Stats() (CaptureStats, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return c.stats, nil
+	}
+	return c.stats, c.count()
+}
+
+// count brings c.stats up to date. The kernel starts anew with each question.
+func (c *Capture) count() (err error) {
+	var since *unix.TpacketStatsV3
+	if ctl := c.conn.Control(func(fd uintptr) {
+		since, err = unix.GetsockoptTpacketStatsV3(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	}); ctl != nil {
+		err = ctl
+	}
+	if err == nil && c.counters != nil {
+		c.stats.InterfaceDropped, err = c.counters.dropped()
+	}
+	if err != nil {
+		return &DeviceError{Device: c.device, Op: "reading the counters", Err: err}
+	}
+	c.stats.Received += uint64(since.Packets)
+	c.stats.Dropped += uint64(since.Drops)
+	c.stats.Freezes += uint64(since.Freeze_q_cnt)
+	return nil
+}
+
+// Close ends the capture at once and frees the ring and the sockets. A Next that
+// waits returns; closing twice is no error.
+func (c *Capture) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		return nil
+	}
+	var err error
+	if c.ring.mem != nil {
+		err = c.count()
+	}
+	c.closed.Store(true)
+	err = errors.Join(err, c.ring.detach(), c.file.Close())
+	if c.counters != nil {
+		err = errors.Join(err, c.counters.close())
+	}
+	return err
+}
