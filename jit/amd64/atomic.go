@@ -2,8 +2,7 @@ package amd64
 
 // Xadd does m, src = m + src, m: an atomic addition that returns the old value.
 func (a *Assembler) Xadd(w Width, m Mem, src Reg) {
-	a.lock()
-	a.memForm(w, sized(0x0fc0, w), src, m)
+	a.lockForm(w, sized(0x0fc0, w), src, m)
 }
 
 // Xchg swaps m and src. It is atomic without a lock prefix.
@@ -13,8 +12,7 @@ func (a *Assembler) Xchg(w Width, m Mem, src Reg) { a.memForm(w, sized(0x86, w),
 // it loads m into RAX; with W32, the upper half of RAX then becomes 0. The zero
 // flag says which. It is atomic.
 func (a *Assembler) Cmpxchg(w Width, m Mem, src Reg) {
-	a.lock()
-	a.memForm(w, sized(0x0fb0, w), src, m)
+	a.lockForm(w, sized(0x0fb0, w), src, m)
 }
 
 // LockALU does m = m op src atomically. Cmp, which writes nothing, cannot be
@@ -23,11 +21,8 @@ func (a *Assembler) LockALU(op ALUOp, w Width, m Mem, src Reg) {
 	if op == Cmp {
 		panic("amd64: cmp cannot be locked")
 	}
-	a.lock()
-	a.ALUStore(op, w, m, src)
+	a.lockForm(w, sized(op.opcode(), w), src, m)
 }
-
-func (a *Assembler) lock() { a.buf = append(a.buf, prefixLock) }
 
 // Mfence orders all loads and stores before it ahead of those after it.
 func (a *Assembler) Mfence() { a.buf = append(a.buf, 0x0f, 0xae, 0xf0) }

@@ -13,10 +13,10 @@ func sized(op opcode, w Width) opcode {
 	return op
 }
 
-// Prefixes. The order is: LOCK and the operand size, then REX, then the opcode.
+// Prefixes, which stand in this order: operand size, LOCK, REX.
 const (
-	prefixLock = 0xf0
 	prefix16   = 0x66 // the operand has 16 bits instead of 32
+	prefixLock = 0xf0
 	rexBase    = 0x40 // REX without a bit: the byte registers 4 to 7 are SPL to DIL, not AH to BH
 	rexW       = 0x48 // REX.W: the operand has 64 bits
 )
@@ -70,6 +70,16 @@ func (a *Assembler) memForm(w Width, op opcode, reg Reg, m Mem) {
 	if w == W8 {
 		rex |= byteRex(reg)
 	}
+	a.memOperands(rex, op, reg, m)
+}
+
+// lockForm is memForm made atomic.
+func (a *Assembler) lockForm(w Width, op opcode, reg Reg, m Mem) {
+	rex := a.start(w)
+	if w == W8 {
+		rex |= byteRex(reg)
+	}
+	a.buf = append(a.buf, prefixLock)
 	a.memOperands(rex, op, reg, m)
 }
 

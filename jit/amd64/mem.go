@@ -1,7 +1,5 @@
 package amd64
 
-import "fmt"
-
 // A Mem is a place in memory: Base + Index*Scale + Disp. Base and Index may be
 // [NoReg]; without both, Disp is the address, sign-extended. RSP cannot be an
 // index. Scale is 1, 2, 4 or 8; 0 means 1. The zero Mem is not "no operand" but
@@ -18,27 +16,6 @@ func At(base Reg, disp int32) Mem { return Mem{Base: base, Index: NoReg, Scale: 
 // AtIndex is the memory disp bytes from the sum of base and index.
 func AtIndex(base, index Reg, disp int32) Mem {
 	return Mem{Base: base, Index: index, Scale: 1, Disp: disp}
-}
-
-// String returns m as [rax+rcx*4+0x10].
-func (m Mem) String() string {
-	s := ""
-	if m.Base != NoReg {
-		s = m.Base.String()
-	}
-	if m.Index != NoReg {
-		if s != "" {
-			s += "+"
-		}
-		s += fmt.Sprintf("%v*%d", m.Index, max(m.Scale, 1))
-	}
-	switch {
-	case s == "":
-		s = fmt.Sprintf("%#x", m.Disp)
-	case m.Disp != 0:
-		s += fmt.Sprintf("%+#x", m.Disp)
-	}
-	return "[" + s + "]"
 }
 
 // The values of a ModRM byte's fields that mean something else than a register.
@@ -62,7 +39,7 @@ func (m Mem) simplified() Mem {
 		m.Base, m.Index = m.Index, NoReg
 	}
 	if m.Base > R15 && m.Base != NoReg || m.Index > R15 && m.Index != NoReg {
-		panic("amd64: no such register in " + m.String())
+		panic("amd64: no such register")
 	}
 	return m
 }

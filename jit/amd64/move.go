@@ -128,8 +128,7 @@ func (a *Assembler) XchgRR(w Width, x, y Reg) {
 	if x == RAX {
 		x, y = y, x
 	}
-	// The one-byte form; but 0x90 alone is a nop, which clears no upper half.
-	if y == RAX && w != W8 && (x != RAX || w != W32) {
+	if y == RAX && x != RAX && w != W8 { // with x, 0x90 would be nop
 		a.opcodeReg(w, 0x90, x)
 		return
 	}

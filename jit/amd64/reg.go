@@ -1,7 +1,5 @@
 package amd64
 
-import "strconv"
-
 // A Reg is a general-purpose register. Its number is the one of the encoding:
 // the low three bits stand in the instruction, the fourth in its REX prefix.
 type Reg uint8
@@ -43,24 +41,15 @@ const (
 	W64 Width = 8
 )
 
-var legacyNames = [8]string{"ax", "cx", "dx", "bx", "sp", "bp", "si", "di"}
+var regNames = [16]string{
+	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+}
 
-// String returns the name of the whole register, as rax or r8.
-func (r Reg) String() string { return r.Name(W64) }
-
-// Name returns the name of the low w bytes of the register: al, ax, eax, rax.
-func (r Reg) Name(w Width) string {
-	switch {
-	case r == NoReg:
+// String returns the name of the whole register.
+func (r Reg) String() string {
+	if r > R15 {
 		return "none"
-	case r > R15:
-		return "reg" + strconv.Itoa(int(r))
-	case r >= R8:
-		return "r" + strconv.Itoa(int(r)) + map[Width]string{W8: "b", W16: "w", W32: "d"}[w]
-	case w == W8 && r < RSP:
-		return legacyNames[r][:1] + "l"
-	case w == W8:
-		return legacyNames[r] + "l"
 	}
-	return map[Width]string{W32: "e", W64: "r"}[w] + legacyNames[r]
+	return regNames[r]
 }
