@@ -33,6 +33,29 @@ func (p *Program) TestRun(in []byte) (ret uint32, out []byte, err error) {
 	return 0, nil, ErrNotSupported
 }
 
+// Attach returns ErrNotSupported.
+func (p *Program) Attach(h Hook, o AttachOptions) (*Attachment, error) { return nil, ErrNotSupported }
+
+// An Attachment is a program that the kernel runs; there is none on this
+// system.
+type Attachment struct {
+	Hook Hook
+	Mode XDPMode
+	Note string
+}
+
+// Close returns ErrNotSupported.
+func (a *Attachment) Close() error { return ErrNotSupported }
+
+// InNetNS calls f if no namespace is named, and otherwise returns
+// ErrNotSupported.
+func InNetNS(name string, f func() error) error {
+	if name != "" {
+		return ErrNotSupported
+	}
+	return f()
+}
+
 // A Collection is maps and programs in the kernel; there is none on this
 // system.
 type Collection struct{}
@@ -46,6 +69,36 @@ func NewCollection(maps []abi.MapSpec, types []byte) (*Collection, error) {
 func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 	return nil, Stats{}, ErrNotSupported
 }
+
+// Map returns ErrNotSupported.
+func (c *Collection) Map(name string) (*Map, error) { return nil, ErrNotSupported }
+
+// A Map is a map in the kernel; there is none on this system.
+type Map struct{}
+
+// Spec returns nil.
+func (m *Map) Spec() *abi.MapSpec { return nil }
+
+// Lookup returns ErrNotSupported.
+func (m *Map) Lookup(key []byte) ([][]byte, error) { return nil, ErrNotSupported }
+
+// Elements returns ErrNotSupported.
+func (m *Map) Elements() ([]Element, error) { return nil, ErrNotSupported }
+
+// Records returns ErrNotSupported.
+func (m *Map) Records() (*Records, error) { return nil, ErrNotSupported }
+
+// Records reads records of programs; there are none on this system.
+type Records struct{}
+
+// Next returns ErrNotSupported.
+func (r *Records) Next() (data []byte, lost uint64, err error) { return nil, 0, ErrNotSupported }
+
+// Stop returns ErrNotSupported.
+func (r *Records) Stop() error { return ErrNotSupported }
+
+// Close returns ErrNotSupported.
+func (r *Records) Close() error { return ErrNotSupported }
 
 // FillProgramArrays returns ErrNotSupported.
 func (c *Collection) FillProgramArrays() error { return ErrNotSupported }

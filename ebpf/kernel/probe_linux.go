@@ -192,15 +192,12 @@ func probeBTF() Check {
 
 func probeTracefs() Check {
 	c := Check{Name: "tracefs"}
-	for _, path := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
-		var fs unix.Statfs_t
-		if unix.Statfs(path, &fs) == nil && int64(fs.Type) == unix.TRACEFS_MAGIC {
-			c.OK, c.Detail = true, path
-			return c
-		}
+	if path := tracefs(); path != "" {
+		c.OK, c.Detail = true, path
+		return c
 	}
 	c.Detail = "not mounted: no tracepoints"
-	c.Hint = "mount -t tracefs tracefs /sys/kernel/tracing"
+	c.Hint = mountTracefs
 	return c
 }
 
