@@ -66,8 +66,9 @@ type AttachOptions struct {
 	// outlives Close and the process, until the file is removed. Where there are
 	// two attachments, one each way, "-in" and "-out" are appended.
 	Pin string
-	// NetNS is the network namespace of the interface; see [InNetNS].
-	NetNS string
+	// Netns is the path of the network namespace that the interface is in, as
+	// in [CaptureOptions].
+	Netns string
 }
 
 // Reasons of an [AttachError]. There is a fourth, [ErrNotSupported].

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	cilium "github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	links "github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,7 +32,7 @@ func (a *Attachment) attachCGroup(p *Program) error {
 		return err
 	}
 	for _, at := range a.Hook.Kind.directions() {
-		err := a.hold(link.AttachCgroup(link.CgroupOptions{Path: dir, Attach: at, Program: p.prog}))
+		err := a.hold(links.AttachCgroup(links.CgroupOptions{Path: dir, Attach: at, Program: p.prog}))
 		switch present := exclusiveProgram(dir, at); {
 		case err == nil:
 		case errors.Is(err, unix.EPERM) && present != nil:
@@ -74,7 +74,7 @@ func exclusiveProgram(dir string, at cilium.AttachType) *ProgramRef {
 		if err != nil {
 			return nil
 		}
-		present, err := link.QueryPrograms(link.QueryOptions{Target: int(f.Fd()), Attach: at})
+		present, err := links.QueryPrograms(links.QueryOptions{Target: int(f.Fd()), Attach: at})
 		f.Close()
 		if err != nil {
 			return nil // not a control group any more

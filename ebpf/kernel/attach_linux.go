@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"strings"
 
 	cilium "github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	links "github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -46,25 +45,19 @@ func (p *Program) Attach(h Hook, o AttachOptions) (*Attachment, error) {
 	if want, have := h.Kind.Type(), abi.ProgType(p.prog.Type()); want != have {
 		return nil, fmt.Errorf("attaching to %v: program %q is of type %v, the hook runs %v", h, p.name, have, want)
 	}
-	if o.NetNS != "" && !h.Kind.OnInterface() {
+	if o.Netns != "" && !h.Kind.OnInterface() {
 		return nil, fmt.Errorf("attaching to %v: a network namespace is for hooks of an interface", h)
 	}
 	if o.Order != (Order{}) && h.Kind != HookTCXIn && h.Kind != HookTCXOut {
 		return nil, fmt.Errorf("attaching to %v: only programs at tcx hooks have an order", h)
 	}
 	a := &Attachment{Hook: h}
-	err := InNetNS(o.NetNS, func() error {
-		if err := a.attach(p, o); err != nil {
-			return attachError(h, err)
-		}
-		return nil
-	})
+	err := inNetns(o.Netns, func() error { return a.attach(p, o) })
 	if err == nil && o.Pin != "" {
 		err = a.pin(o.Pin)
 	}
 	if err != nil {
-		a.Close()
-		return nil, err
+		return nil, errors.Join(attachError(h, err), a.Close())
 	}
 	return a, nil
 }
@@ -86,7 +79,7 @@ func (a *Attachment) attach(p *Program, o AttachOptions) error {
 }
 
 // hold keeps what an attaching function of the library returned.
-func (a *Attachment) hold(l link.Link, err error) error {
+func (a *Attachment) hold(l links.Link, err error) error {
 	if err == nil {
 		a.holds = append(a.holds, l)
 	}
@@ -114,36 +107,20 @@ func (h Hook) interfaceIndex() (int, error) {
 
 // attachSocket makes a packet socket of its own that runs the program on every
 // packet of the interface. Nobody reads the socket: this is for programs that
-// fill maps. A capture reads what its program lets through.
+// fill maps. [OpenCapture] reads what a program lets through.
 func (a *Attachment) attachSocket(p *Program) error {
-	index, err := a.Hook.interfaceIndex()
+	if _, err := a.Hook.interfaceIndex(); err != nil {
+		return err
+	}
+	s, err := openSocket(a.Hook.Where)
 	if err != nil {
 		return err
 	}
-	// Protocol 0 receives nothing: packets come with bind, when the filter is there.
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	a.holds = append(a.holds, os.NewFile(uintptr(s.fd), "packet socket"))
+	if err := s.filter(CaptureOptions{Program: p}); err != nil {
 		return err
 	}
-	socket := os.NewFile(uintptr(fd), "packet socket")
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, p.prog.FD())
-	if err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1)
-	}
-	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: index})
-	}
-	if err != nil {
-		socket.Close()
-		return err
-	}
-	a.holds = append(a.holds, socket)
-	return nil
-}
-
-// networkOrder is htons.
-func networkOrder(v uint16) uint16 {
-	return binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, v))
+	return s.bind(false)
 }
 
 // pin keeps the attachment in a BPF file system.
@@ -153,13 +130,13 @@ func (a *Attachment) pin(path string) error {
 		suffixes = []string{"-in", "-out"}
 	}
 	for i, h := range a.holds {
-		l, ok := h.(link.Link)
+		l, ok := h.(links.Link)
 		if !ok {
 			return &AttachError{Hook: a.Hook, Reason: ErrNotSupported, Detail: "a socket's filter ends with the socket: it cannot be pinned"}
 		}
 		if err := l.Pin(path + suffixes[i]); err != nil {
 			for j := range i {
-				a.holds[j].(link.Link).Unpin()
+				a.holds[j].(links.Link).Unpin()
 			}
 			return a.pinError(path+suffixes[i], err)
 		}
@@ -194,6 +171,8 @@ func attachError(h Hook, err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		e.Reason, e.Detail = ErrNotPermitted, fmt.Sprintf("not permitted (%v)", rootCause(err))
 		e.Hint = "it takes root, or " + capabilitiesFor(h.Kind)
+	case errors.Is(err, os.ErrNotExist): // the network namespace
+		e.Reason = ErrNoTarget
 	case errors.Is(err, cilium.ErrNotSupported), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		e.Reason = ErrNotSupported
 	}

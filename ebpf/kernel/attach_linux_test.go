@@ -29,7 +29,7 @@ import (
 
 // A network is a network namespace with the pair of interfaces "a" and "b".
 type network struct {
-	ns     string // a path for AttachOptions.NetNS
+	ns     string // a path for AttachOptions.Netns
 	sender int    // a packet socket on b
 }
 
@@ -211,7 +211,7 @@ func TestAttachInterfaces(t *testing.T) {
 	} {
 		c := newCounter(t, "counting", counting("", test.verdict), object.Program{Type: test.typ})
 		for i, ns := range []string{"", n.ns} {
-			test.o.NetNS = ns
+			test.o.Netns = ns
 			a := attach(t, c.Program, test.hook, test.o)
 			if a.Mode != test.mode || a.Note != "" {
 				t.Errorf("%s: mode %v, %q", test.hook, a.Mode, a.Note)

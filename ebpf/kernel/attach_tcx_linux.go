@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	cilium "github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	links "github.com/cilium/ebpf/link"
 )
 
 // attachTCX puts the program among those of an interface, in its place.
@@ -20,7 +20,7 @@ func (a *Attachment) attachTCX(p *Program, at cilium.AttachType, o Order) error 
 	if err != nil {
 		return err
 	}
-	err = a.hold(link.AttachTCX(link.TCXOptions{Program: p.prog, Interface: index, Attach: at, Anchor: anchor}))
+	err = a.hold(links.AttachTCX(links.TCXOptions{Program: p.prog, Interface: index, Attach: at, Anchor: anchor}))
 	if errors.Is(err, cilium.ErrNotSupported) {
 		return &AttachError{
 			Hook: a.Hook, Reason: ErrNotSupported, Err: err,
@@ -30,26 +30,26 @@ func (a *Attachment) attachTCX(p *Program, at cilium.AttachType, o Order) error 
 	return err
 }
 
-func (a *Attachment) anchor(index int, at cilium.AttachType, o Order) (link.Anchor, error) {
+func (a *Attachment) anchor(index int, at cilium.AttachType, o Order) (links.Anchor, error) {
 	switch {
 	case o.Head:
-		return link.Head(), nil
+		return links.Head(), nil
 	case o.Program == "":
-		return link.Tail(), nil
+		return links.Tail(), nil
 	}
 	id, err := a.neighbour(index, at, o.Program)
 	switch {
 	case err != nil:
 		return nil, err
 	case o.Before:
-		return link.BeforeProgramByID(id), nil
+		return links.BeforeProgramByID(id), nil
 	}
-	return link.AfterProgramByID(id), nil
+	return links.AfterProgramByID(id), nil
 }
 
 // neighbour finds a program of the hook by its name or id.
 func (a *Attachment) neighbour(index int, at cilium.AttachType, name string) (cilium.ProgramID, error) {
-	present, err := link.QueryPrograms(link.QueryOptions{Target: index, Attach: at})
+	present, err := links.QueryPrograms(links.QueryOptions{Target: index, Attach: at})
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	cilium "github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	links "github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,14 +18,14 @@ func (a *Attachment) attachTrace(p *Program) error {
 	case HookTracepoint:
 		return a.attachTracepoint(p)
 	case HookRawTracepoint:
-		err := a.hold(link.AttachRawTracepoint(link.RawTracepointOptions{Name: h.Where, Program: p.prog}))
+		err := a.hold(links.AttachRawTracepoint(links.RawTracepointOptions{Name: h.Where, Program: p.prog}))
 		if errors.Is(err, unix.ENOENT) {
 			return a.noTarget(err, fmt.Sprintf("there is no tracepoint %q", h.Where), "sys_enter and sched_switch are some")
 		}
 		return err
 	case HookTracepointBTF:
 		// Which tracepoint it is was settled when the program was loaded.
-		return a.hold(link.AttachTracing(link.TracingOptions{Program: p.prog, AttachType: cilium.AttachTraceRawTp}))
+		return a.hold(links.AttachTracing(links.TracingOptions{Program: p.prog, AttachType: cilium.AttachTraceRawTp}))
 	}
 	return a.attachUprobe(p)
 }
@@ -45,7 +45,7 @@ func (a *Attachment) attachTracepoint(p *Program) error {
 		}
 	}
 	category, name, _ := strings.Cut(a.Hook.Where, "/")
-	err := a.hold(link.Tracepoint(category, name, p.prog, nil))
+	err := a.hold(links.Tracepoint(category, name, p.prog, nil))
 	if errors.Is(err, os.ErrNotExist) {
 		return a.noTarget(err, fmt.Sprintf("there is no tracepoint %s", a.Hook.Where), "they are the directories in "+root+"/events")
 	}
@@ -53,7 +53,7 @@ func (a *Attachment) attachTracepoint(p *Program) error {
 }
 
 func (a *Attachment) attachUprobe(p *Program) error {
-	file, err := link.OpenExecutable(a.Hook.Where)
+	file, err := links.OpenExecutable(a.Hook.Where)
 	if err != nil {
 		return a.noTarget(err, fmt.Sprintf("there is no file %s", a.Hook.Where), "")
 	}
@@ -62,7 +62,7 @@ func (a *Attachment) attachUprobe(p *Program) error {
 	} else {
 		err = a.hold(file.Uretprobe(a.Hook.Symbol, p.prog, nil))
 	}
-	if errors.Is(err, link.ErrNoSymbol) {
+	if errors.Is(err, links.ErrNoSymbol) {
 		return a.noTarget(err, fmt.Sprintf("%s has no function %q", a.Hook.Where, a.Hook.Symbol), "nm and nm -D list those of a file that is not stripped")
 	}
 	return err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	cilium "github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	links "github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,14 +20,14 @@ func (a *Attachment) attachXDP(p *Program, o AttachOptions) error {
 	if err := a.makeRoom(index, o.Replace); err != nil {
 		return err
 	}
-	attach := func(mode XDPMode, flags link.XDPAttachFlags) error {
+	attach := func(mode XDPMode, flags links.XDPAttachFlags) error {
 		a.Mode = mode
-		return a.hold(link.AttachXDP(link.XDPOptions{Program: p.prog, Interface: index, Flags: flags}))
+		return a.hold(links.AttachXDP(links.XDPOptions{Program: p.prog, Interface: index, Flags: flags}))
 	}
 	if o.Mode == XDPGeneric {
-		return attach(XDPGeneric, link.XDPGenericMode)
+		return attach(XDPGeneric, links.XDPGenericMode)
 	}
-	err = attach(XDPNative, link.XDPDriverMode)
+	err = attach(XDPNative, links.XDPDriverMode)
 	switch {
 	case err == nil:
 		return nil
@@ -40,7 +40,7 @@ func (a *Attachment) attachXDP(p *Program, o AttachOptions) error {
 		}
 	}
 	refusal := rootCause(err)
-	if err := attach(XDPGeneric, link.XDPGenericMode); err != nil {
+	if err := attach(XDPGeneric, links.XDPGenericMode); err != nil {
 		return err
 	}
 	a.Note = fmt.Sprintf("the driver does not run the program (%v): it runs in generic mode, behind the driver", refusal)
@@ -89,8 +89,8 @@ func detachXDP(index int, x xdpProgram) error {
 
 // xdpLink finds the link by which a program is attached to an interface; nil if
 // there is none.
-func xdpLink(index int, program uint32) (link.Link, error) {
-	var all link.Iterator
+func xdpLink(index int, program uint32) (links.Link, error) {
+	var all links.Iterator
 	defer all.Close()
 	for all.Next() {
 		info, err := all.Link.Info()

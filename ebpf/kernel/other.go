@@ -47,15 +47,6 @@ type Attachment struct {
 // Close returns ErrNotSupported.
 func (a *Attachment) Close() error { return ErrNotSupported }
 
-// InNetNS calls f if no namespace is named, and otherwise returns
-// ErrNotSupported.
-func InNetNS(name string, f func() error) error {
-	if name != "" {
-		return ErrNotSupported
-	}
-	return f()
-}
-
 // A Collection is maps and programs in the kernel; there is none on this
 // system.
 type Collection struct{}
