@@ -1,10 +1,10 @@
 package jit
 
 import (
-	"errors"
 	"runtime"
 	"testing"
 
+	"github.com/bpflab/bpflab/jit/amd64"
 	"github.com/bpflab/bpflab/testdata/require"
 )
 
@@ -32,16 +32,50 @@ func code(tb testing.TB, bytes ...byte) uintptr {
 	return m.addr()
 }
 
-func TestGuarded(t *testing.T) {
-	if err := guarded(code(t, ret), 0, nil); err != nil {
+// assemble returns the bytes of a piece of code that ends with RET.
+func assemble(tb testing.TB, body func(a *amd64.Assembler)) []byte {
+	tb.Helper()
+	var a amd64.Assembler
+	body(&a)
+	a.Ret()
+	finished, err := a.Finish()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return finished.Bytes
+}
+
+// wreck ruins every register that machine code may change, apart from RDI and
+// R15, with its arguments and the bytes in args.
+func wreck(a *amd64.Assembler) {
+	for x := range amd64.XReg(16) {
+		a.MovupsLoad(x, amd64.At(amd64.RDI, 0))
+	}
+	for r := amd64.RAX; r <= amd64.R14; r++ {
+		if r != amd64.RSP && r != amd64.RBP && r != amd64.RDI {
+			a.MovRI(r, 0xdead_beef_dead_0000+uint64(r))
+		}
+	}
+}
+
+func TestClosedCodeIsNotEntered(t *testing.T) {
+	if err := Supported(); err != nil {
+		require.Skip(t, "%v", err)
+	}
+	m, err := newMemory([]byte{ret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := guarded(m.addr(), 0, nil); err != nil {
 		t.Error(err)
 	}
-	var fault *Fault
-	if err := guarded(code(t, hlt), 0, nil); !errors.As(err, &fault) {
-		t.Errorf("HLT: %v, want a fault", err)
-	}
-	if err := guarded(0, 0, nil); err != errClosed {
-		t.Errorf("no code: %v, want %v", err, errClosed)
+	for range 2 {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := guarded(m.addr(), 0, nil); err != errClosed {
+			t.Errorf("after Close: %v, want %v", err, errClosed)
+		}
 	}
 }
 
@@ -73,6 +107,22 @@ func BenchmarkGuarded(b *testing.B) {
 	entry := code(b, ret)
 	for b.Loop() {
 		if err := guarded(entry, 0, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMemory(b *testing.B) {
+	if err := Supported(); err != nil {
+		require.Skip(b, "%v", err)
+	}
+	page := make([]byte, 4096)
+	for b.Loop() {
+		m, err := newMemory(page)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@
 package jit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"unsafe"
@@ -18,11 +19,14 @@ type memory struct {
 	pages []byte // whole pages; nil after Close
 }
 
-// privileged is HLT, which fills the last page behind the code. It is not
-// allowed outside the kernel: a jump astray ends in SIGSEGV, which guarded
-// recovers from. UD2 and INT3 are the usual choice, but of their signals,
-// SIGILL and SIGTRAP, Go makes no panic.
-const privileged = 0xf4
+// pageSize is that of all systems on amd64.
+const pageSize = 4096
+
+// astray is what a jump behind the code finds: HLT, which is not allowed
+// outside the kernel and ends in SIGSEGV, from which guarded recovers. UD2 and
+// INT3 are the usual choice, but of their signals, SIGILL and SIGTRAP, Go
+// makes no panic.
+var astray = bytes.Repeat([]byte{0xf4}, pageSize)
 
 // newMemory makes a copy of code executable. Nothing in code may depend on
 // where it lies. The error is the system's.
@@ -30,15 +34,12 @@ func newMemory(code []byte) (*memory, error) {
 	if len(code) == 0 {
 		return nil, errors.New("executable memory: no code")
 	}
-	page := unix.Getpagesize()
-	size := (len(code) + page - 1) / page * page
+	size := (len(code) + pageSize - 1) &^ (pageSize - 1)
 	pages, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return nil, fmt.Errorf("executable memory: mmap of %d bytes: %w", size, err)
 	}
-	for i := copy(pages, code); i < size; i++ {
-		pages[i] = privileged
-	}
+	copy(pages[copy(pages, code):], astray)
 	// amd64 keeps its instruction cache coherent with stores, and no other
 	// thread can have run these addresses before they are known.
 	if err := unix.Mprotect(pages, unix.PROT_READ|unix.PROT_EXEC); err != nil {
