@@ -93,6 +93,31 @@ func benchmarkRead(b *testing.B, format capture.Format) {
 	})
 }
 
+func BenchmarkReadBatchPcap(b *testing.B)   { benchmarkReadBatch(b, capture.Pcap) }
+func BenchmarkReadBatchPcapNG(b *testing.B) { benchmarkReadBatch(b, capture.PcapNG) }
+
+func benchmarkReadBatch(b *testing.B, format capture.Format) {
+	var batch capture.Batch
+	perPacket(b, format, func(name string) (n int) {
+		f := open(b, name)
+		defer f.Close()
+		r, err := capture.NewReader(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for {
+			switch err := r.NextBatch(&batch); err {
+			case nil:
+				n += len(batch.Frames)
+			case io.EOF:
+				return n
+			default:
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // BenchmarkReadSystemCalls is the floor: the system calls alone, into a buffer of the
 // reader's size.
 func BenchmarkReadSystemCalls(b *testing.B) {

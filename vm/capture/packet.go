@@ -18,9 +18,10 @@ type Packet struct {
 	LinkType  cbpf.LinkType // of that interface
 	Options   Options       // comments, flags and more, in pcapng only
 
-	ng     bool   // came from a pcapng file
-	simple bool   // came from a simple packet block
-	device device // see SetDevice
+	piece  *Reader // that gave the packet, where it was detached from another
+	ng     bool    // came from a pcapng file
+	simple bool    // came from a simple packet block
+	device device  // see SetDevice
 }
 
 // device is what the modified pcap variant stores in each record header, and

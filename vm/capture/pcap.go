@@ -96,32 +96,25 @@ func (r *Reader) openPcap() error {
 	return nil
 }
 
-// refillRecord reads on where less than a record header is in the buffer.
-func (r *Reader) refillRecord() (*Packet, error) {
+// refillRecord reads on until the buffer has a whole record.
+func (r *Reader) refillRecord() error {
 	switch err := r.fill(r.headerLen); {
 	case err == nil:
-		return r.Next()
 	case err == io.EOF && len(r.rest) == 0:
 		r.err = io.EOF
-		return nil, io.EOF
+		return io.EOF
 	default:
-		return nil, r.failShort("packet header", r.headerLen, err)
+		return r.failShort("packet header", r.headerLen, err)
 	}
-}
-
-// growRecord reads on where the header is in the buffer but not all of the packet.
-func (r *Reader) growRecord(capLen uint32) (*Packet, error) {
-	if r.err != nil {
-		return nil, r.err
-	}
+	capLen, _ := r.lengths.sort(r.uint32(r.rest[8:]), r.uint32(r.rest[12:]))
 	if capLen > r.limit {
-		return nil, r.fail("captured length %d is beyond %d, the most that this file can hold", capLen, r.limit)
+		return r.fail("captured length %d is beyond %d, the most that this file can hold", capLen, r.limit)
 	}
 	n := r.headerLen + int(capLen)
 	if err := r.fill(n); err != nil {
-		return nil, r.failShort("packet", n, err)
+		return r.failShort("packet", n, err)
 	}
-	return r.Next()
+	return nil
 }
 
 // readDevice takes the fields that the modified variant adds to a record

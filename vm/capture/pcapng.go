@@ -67,24 +67,30 @@ func (r *Reader) blockBuffered() bool {
 
 // nextBlock reads blocks until one holds a packet.
 func (r *Reader) nextBlock() (*Packet, error) {
+	kind, body, err := r.peekPacket()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case blockEnhanced:
+		return r.enhanced(body)
+	case blockSimple:
+		return r.simple(body)
+	}
+	return r.obsolete(body)
+}
+
+// peekPacket is peekBlock for the next block with a packet; it takes those before.
+func (r *Reader) peekPacket() (kind uint32, body []byte, err error) {
 	for r.err == nil {
-		kind, body, err := r.peekBlock()
-		if err != nil {
-			return nil, err
-		}
-		switch kind {
-		case blockEnhanced:
-			return r.enhanced(body)
-		case blockSimple:
-			return r.simple(body)
-		case blockPacket:
-			return r.obsolete(body)
+		if kind, body, err = r.peekBlock(); err != nil || isPacket(kind) {
+			return kind, body, err
 		}
 		if err := r.takeBlock(kind, body); err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 	}
-	return nil, r.err
+	return 0, nil, r.err
 }
 
 // takeBlock handles the blocks that are not packets, and consumes them.
@@ -292,6 +298,7 @@ func (r *Reader) simple(body []byte) (*Packet, error) {
 		WireLen:   wireLen,
 		Interface: r.sectionBase,
 		LinkType:  i.LinkType,
+		piece:     r.packet.piece,
 		ng:        true,
 		simple:    true,
 	}

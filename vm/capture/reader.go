@@ -32,6 +32,7 @@ type Reader struct {
 	sectionBase int     // index of the current section's first interface
 	section     Options // of the first section header
 
+	whole  *Reader // that this one was detached from
 	src    io.Reader
 	buf    []byte // len is what has been filled, cap what there is
 	read   int64  // bytes that src has given
@@ -143,7 +144,7 @@ func (r *Reader) Next() (*Packet, error) {
 	capLen, wireLen = r.lengths.sort(capLen, wireLen)
 	end := r.headerLen + int(capLen)
 	if capLen > r.limit || end > len(b) {
-		return r.growRecord(capLen)
+		return r.nextSlow()
 	}
 	p := &r.packet
 	p.Time = int64(sec)*second + int64(fraction)*r.tick
@@ -213,11 +214,23 @@ func (r *Reader) skip(n int64) error {
 
 // nextSlow is Next where the packet is not in the buffer, or not pcap's.
 func (r *Reader) nextSlow() (*Packet, error) {
+	if r.headerLen == 0 {
+		return r.nextBlock()
+	}
+	if err := r.refill(); err != nil {
+		return nil, err
+	}
+	return r.Next()
+}
+
+// refill reads on until a whole packet begins the unconsumed bytes.
+func (r *Reader) refill() error {
 	switch {
 	case r.err != nil:
-		return nil, r.err
+		return r.err
 	case r.headerLen == 0:
-		return r.nextBlock()
+		_, _, err := r.peekPacket()
+		return err
 	}
 	return r.refillRecord()
 }

@@ -95,7 +95,11 @@ func (w *Writer) AddInterface(i Interface) (number int, err error) {
 // packet's options say is lost, and its link type must be the file's.
 func (w *Writer) Write(p *Packet) error {
 	if w.like != nil {
-		for _, i := range w.like.interfaces[len(w.interfaces):] {
+		known := w.like.interfaces
+		if p.piece != nil && p.piece.whole == w.like {
+			known = p.piece.interfaces // w.like belongs to another goroutine
+		}
+		for _, i := range known[min(len(w.interfaces), len(known)):] {
 			w.describe(i)
 		}
 	}
