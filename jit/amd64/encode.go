@@ -57,6 +57,7 @@ func (a *Assembler) regForm(w Width, op opcode, reg, rm Reg) {
 // digitForm is regForm where digit stands in place of the register: the manuals
 // write /0 to /7. It tells instructions of one opcode apart.
 func (a *Assembler) digitForm(w Width, op opcode, digit byte, rm Reg) {
+	checkDigit(digit)
 	rex := a.start(w)
 	if w == W8 {
 		rex |= byteRex(rm)
@@ -85,8 +86,15 @@ func (a *Assembler) lockForm(w Width, op opcode, reg Reg, m Mem) {
 
 // memDigitForm is memForm with a digit in place of the register.
 func (a *Assembler) memDigitForm(w Width, op opcode, digit byte, m Mem) {
+	checkDigit(digit)
 	rex := a.start(w)
 	a.memOperands(rex, op, Reg(digit), m)
+}
+
+func checkDigit(digit byte) {
+	if digit > 7 {
+		panic("amd64: no such operation")
+	}
 }
 
 // regOperands writes REX, if it is needed, opcode and ModRM of two registers.

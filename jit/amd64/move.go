@@ -3,7 +3,7 @@ package amd64
 // MovRR copies src to dst. With W32, the upper half of dst becomes 0.
 func (a *Assembler) MovRR(w Width, dst, src Reg) { a.regForm(w, sized(0x88, w), src, dst) }
 
-// MovRI sets all 64 bits of dst, in 5, 7 or 10 bytes, and leaves the flags
+// MovRI sets all 64 bits of dst, in 5 to 7 or 10 bytes, and leaves the flags
 // alone: for 0 see [Assembler.Zero].
 func (a *Assembler) MovRI(dst Reg, imm uint64) {
 	switch {
