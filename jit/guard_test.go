@@ -2,6 +2,7 @@ package jit
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/bpflab/bpflab/jit/amd64"
@@ -94,6 +95,26 @@ func TestGoPanicsPass(t *testing.T) {
 		}
 	}()
 	t.Errorf("returned %v", helper(nil))
+}
+
+// A helper that ends its goroutine, as t.Fatal does, is no fault either.
+func TestGoexitPasses(t *testing.T) {
+	entry, returned := code(t, ret), false
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer func() {
+			if err := faultOf(recover()); err != nil {
+				t.Error(err)
+			}
+		}()
+		enter(entry, 0, nil)
+		runtime.Goexit()
+		returned = true
+	})
+	wg.Wait()
+	if returned {
+		t.Error("Goexit returned")
+	}
 }
 
 func BenchmarkEnter(b *testing.B) {
