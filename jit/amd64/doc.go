@@ -70,11 +70,11 @@
 // # Branches
 //
 // A jump holds the distance from its end, in one byte (-128 to 127) or in four.
-// [Assembler.Finish] starts with all jumps short, makes long what does not
-// reach, and as that pushes other labels away, goes on until all reach. So no jump
-// is long that could be short while the others are what they are. There is an end,
-// as jumps only grow. Until then a place in the code is a [Pos] or a [Label];
-// the finished [Code] knows their offsets.
+// [Assembler.Finish] starts with all jumps short and makes long what does not
+// reach. That pushes other labels away, so it goes on until all jumps reach. As
+// jumps only grow, there is an end, and no jump is long that could be short
+// while the others are what they are. Until then a place in the code is a [Pos]
+// or a [Label]; the finished [Code] knows their offsets.
 //
 // # Text
 //
