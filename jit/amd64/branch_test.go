@@ -116,6 +116,22 @@ func TestBranchEdges(t *testing.T) {
 	}
 }
 
+// TestBranchToBranch: a long jump moves only labels behind it.
+func TestBranchToBranch(t *testing.T) {
+	var g graph
+	near, far := g.NewLabel(), g.NewLabel()
+	g.jump(4, near)
+	g.fill(127)
+	g.label(near)
+	g.jump(4, far)
+	g.jump(4, near)
+	g.fill(128)
+	g.label(far)
+	if size, want := len(g.finish(t).Bytes), 2+127+6+2+128; size != want {
+		t.Errorf("%d bytes, not %d", size, want)
+	}
+}
+
 // TestBranchChain: jumps each of which reaches its label only while the next one
 // (or the one before) is short. The last one is too far in any case, so all grow.
 func TestBranchChain(t *testing.T) {
