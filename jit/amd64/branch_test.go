@@ -121,13 +121,13 @@ func TestBranchToBranch(t *testing.T) {
 	var g graph
 	near, far := g.NewLabel(), g.NewLabel()
 	g.jump(4, near)
-	g.fill(127)
+	g.fill(126)
 	g.label(near)
 	g.jump(4, far)
 	g.jump(4, near)
 	g.fill(128)
 	g.label(far)
-	if size, want := len(g.finish(t).Bytes), 2+127+6+2+128; size != want {
+	if size, want := len(g.finish(t).Bytes), 2+126+6+2+128; size != want {
 		t.Errorf("%d bytes, not %d", size, want)
 	}
 }
