@@ -60,9 +60,14 @@ type CaptureStats struct {
 	Dropped uint64 `json:"dropped"`
 	// Freezes is how often the ring has become full.
 	Freezes uint64 `json:"freezes"`
-	// InterfaceDropped is how many the device or the kernel lost before the
-	// filter could see them. It is 0 for [AnyDevice], where the kernel does not
-	// tell.
+	// InterfaceMissed is how many the device lost for want of buffers, before
+	// the filter could see them.
+	InterfaceMissed uint64 `json:"interface_missed"`
+	// InterfaceDropped is how many the kernel dropped on the way in from the
+	// device: before the filter, or behind it for want of a protocol, as it does
+	// with a VLAN tag that has no device of its own.
+	//
+	// Both are 0 for [AnyDevice], where the kernel does not tell.
 	InterfaceDropped uint64 `json:"interface_dropped"`
 }
 

@@ -28,7 +28,8 @@ type Capture struct {
 	snapLen uint32
 	packet  capture.Packet
 	stopped atomic.Bool
-	last    int // after Stop: blocks still to be delivered, -1 before that is known
+	down    bool // the device went down, and nothing has come since
+	last    int  // after Stop: blocks still to be delivered, -1 before that is known
 	closed  atomic.Bool
 
 	device  string
@@ -54,12 +55,12 @@ func OpenCapture(device string, o CaptureOptions) (c *Capture, err error) {
 	return c, err
 }
 
-func openCapture(device string, o CaptureOptions) (c *Capture, err error) {
+func openCapture(device string, o CaptureOptions) (*Capture, error) {
 	s, err := openSocket(device)
 	if err != nil {
 		return nil, err
 	}
-	c = &Capture{link: s.link, snapLen: math.MaxInt32, last: -1, device: device, latency: o.Latency}
+	c := &Capture{link: s.link, snapLen: math.MaxInt32, last: -1, device: device, latency: o.Latency}
 	if o.SnapLen > 0 {
 		c.snapLen = uint32(min(o.SnapLen, math.MaxInt32))
 	}
@@ -68,29 +69,32 @@ func openCapture(device string, o CaptureOptions) (c *Capture, err error) {
 	}
 	c.packet.LinkType = s.link.typ
 	c.file = os.NewFile(uintptr(s.fd), device)
-	defer func() {
-		if err != nil {
-			c.Close()
-		}
-	}()
-	if c.conn, err = c.file.SyscallConn(); err != nil {
-		return nil, s.fail("watching the socket", err)
-	}
-	// A socket of protocol 0 gets no packets. It is bound when all the rest is
-	// in place, so that none passes that has not met the filter.
-	if err := s.filter(o); err != nil {
+	if err := c.begin(s, o); err != nil {
+		c.Close()
 		return nil, err
+	}
+	return c, nil
+}
+
+// begin prepares the socket. A socket of protocol 0 gets no packets: it is bound
+// when all the rest is in place, so that none passes that has not met the filter.
+func (c *Capture) begin(s *socket, o CaptureOptions) (err error) {
+	if c.conn, err = c.file.SyscallConn(); err != nil {
+		return s.fail("watching the socket", err)
+	}
+	if err := s.filter(o); err != nil {
+		return err
 	}
 	if c.ring, err = newRing(s, o.RingSize, c.latency); err != nil {
-		return nil, err
+		return err
 	}
 	runtime.AddCleanup(c, ring.unmap, c.ring)
 	if s.index != 0 {
 		if c.counters, err = openCounters(s.index); err != nil {
-			return nil, s.fail("asking for the interface's counters", err)
+			return s.fail("asking for the interface's counters", err)
 		}
 	}
-	return c, s.bind(o.Promiscuous)
+	return s.bind(o.Promiscuous)
 }
 
 // LinkType returns what the packets begin with. It follows from the device:
@@ -164,51 +168,52 @@ func (c *Capture) nextBlock() error {
 	}
 }
 
-// wait returns when the kernel has filled a block.
+// wait returns when the kernel has filled a block, and at times before.
 func (c *Capture) wait() error {
+	if c.down {
+		time.Sleep(downPoll)
+	}
 	var failed error
 	err := c.conn.Read(func(fd uintptr) bool {
 		if c.ring.ready() {
+			c.down = false
 			return true
 		}
 		failed = c.socketError(int(fd))
-		return failed != nil
+		return failed != nil || c.down
 	})
 	switch {
 	case failed != nil:
-		return failed
+		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: failed}
 	case c.closed.Load():
 		return c.errClosed()
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.ring.ready():
 		return io.EOF // the deadline is the one that Stop has set
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil
-	case err != nil:
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: err}
 	}
 	return nil
 }
 
-// socketError returns the socket's pending error. That the device went down is
-// none: it may come up again, which libpcap waits for as well.
+// downPoll is how often to look after a device that is down. The kernel reports
+// that it goes down, but neither that it comes up nor that it is removed then.
+const downPoll = 20 * time.Millisecond
+
+// socketError returns the error that the kernel reports by the socket. That the
+// device went down is none: it may come up again, which libpcap waits for, too.
 func (c *Capture) socketError(fd int) error {
-	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && code != 0 {
-		err = unix.Errno(code)
-	}
-	if err == nil {
-		return nil
-	}
+	err := pendingError(fd)
 	if err == unix.ENETDOWN {
-		// The kernel binds the socket to device -1 when its device is gone.
-		name, lookup := unix.Getsockname(fd)
-		address, ok := name.(*unix.SockaddrLinklayer)
-		if lookup == nil && ok && address.Ifindex != -1 {
-			return nil
-		}
-		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: unix.ENODEV, Hint: "the interface has been removed"}
+		c.down, err = true, nil
 	}
-	return &DeviceError{Device: c.device, Op: "waiting for packets", Err: err}
+	if err != nil || !c.down {
+		return err
+	}
+	name, err := unix.Getsockname(fd)
+	if address, ok := name.(*unix.SockaddrLinklayer); ok && address.Ifindex == -1 {
+		return fmt.Errorf("the interface has been removed: %w", unix.ENODEV)
+	}
+	return err
 }
 
 func (c *Capture) errClosed() error {
@@ -246,8 +251,14 @@ func (c *Capture) count() (err error) {
 	}); ctl != nil {
 		err = ctl
 	}
+	lost := losses{c.stats.InterfaceMissed, c.stats.InterfaceDropped}
 	if err == nil && c.counters != nil {
-		c.stats.InterfaceDropped, err = c.counters.dropped()
+		now, failed := c.counters.since()
+		if failed == nil {
+			lost = now
+		} else if failed != unix.ENODEV { // a device that is gone counts no more
+			err = failed
+		}
 	}
 	if err != nil {
 		return &DeviceError{Device: c.device, Op: "reading the counters", Err: err}
@@ -255,6 +266,7 @@ func (c *Capture) count() (err error) {
 	c.stats.Received += uint64(since.Packets)
 	c.stats.Dropped += uint64(since.Drops)
 	c.stats.Freezes += uint64(since.Freeze_q_cnt)
+	c.stats.InterfaceMissed, c.stats.InterfaceDropped = lost.missed, lost.dropped
 	return nil
 }
 

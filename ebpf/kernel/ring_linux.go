@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -38,6 +40,9 @@ const addressOffset = (unix.SizeofTpacket3Hdr + 15) &^ 15
 func newRing(s *socket, size int, latency time.Duration) (ring, error) {
 	if size <= 0 {
 		size = defaultRingSize
+	}
+	if int64(size) > math.MaxUint32 {
+		return ring{}, s.fail("making the packet ring", fmt.Errorf("it is to have %d bytes, and can have less than 4 GiB: %w", size, unix.EINVAL))
 	}
 	r := ring{blocks: max(2, (size+blockSize-1)/blockSize)}
 	request := unix.TpacketReq3{

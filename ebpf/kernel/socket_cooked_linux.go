@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/cbpf"
 )
@@ -61,7 +62,22 @@ func (l *link) inKernel(prog []bpf.RawInstruction) ([]bpf.RawInstruction, error)
 		}
 		ins.K = cbpf.AdOff + field
 	}
+	if l.typ == cbpf.LinkLinuxSLL2 {
+		prog = append(slices.Clone(notLooped), prog...)
+	}
 	return prog, nil
+}
+
+// notLooped begins the filter for all devices: a loopback device would show each
+// packet twice, so those that it sends are left out. The program behind it finds
+// the accumulator as it is at the start.
+var notLooped = []bpf.RawInstruction{
+	{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: cbpf.AdOff + cbpf.AdPacketType},
+	{Op: cbpf.ClassJMP | cbpf.JEQ, K: unix.PACKET_OUTGOING, Jf: 3},
+	{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: cbpf.AdOff + cbpf.AdHWType},
+	{Op: cbpf.ClassJMP | cbpf.JEQ, K: unix.ARPHRD_LOOPBACK, Jf: 1},
+	{Op: cbpf.ClassRET | cbpf.SrcK},
+	{Op: cbpf.ClassLD | cbpf.ModeIMM},
 }
 
 func readsPacket(ins bpf.RawInstruction) bool {

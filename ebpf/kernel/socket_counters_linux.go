@@ -12,8 +12,11 @@ import (
 type counters struct {
 	fd    int
 	index int
-	start uint64 // dropped when the counters were opened
+	start losses // when the counters were opened
 }
+
+// losses are packets that came in and were lost.
+type losses struct{ missed, dropped uint64 }
 
 // openCounters opens counters in the thread's network namespace.
 func openCounters(index int) (*counters, error) {
@@ -28,10 +31,10 @@ func openCounters(index int) (*counters, error) {
 	return c, nil
 }
 
-// dropped returns how many packets were lost since the counters were opened.
-func (c *counters) dropped() (uint64, error) {
-	n, err := c.read()
-	return n - c.start, err
+// since returns what was lost since the counters were opened.
+func (c *counters) since() (losses, error) {
+	now, err := c.read()
+	return losses{now.missed - c.start.missed, now.dropped - c.start.dropped}, err
 }
 
 func (c *counters) close() error { return unix.Close(c.fd) }
@@ -41,13 +44,13 @@ func (c *counters) close() error { return unix.Close(c.fd) }
 const (
 	statsMessage    = 12     // sizeof(struct if_stats_msg)
 	statsLink64     = 1      // IFLA_STATS_LINK_64
-	statsRxDropped  = 6 * 8  // rx_dropped: by the kernel, above the driver
-	statsRxMissed   = 15 * 8 // rx_missed_errors: by the device, for want of buffers
+	statsRxDropped  = 6 * 8  // rx_dropped
+	statsRxMissed   = 15 * 8 // rx_missed_errors
 	statsAttributes = unix.SizeofNlMsghdr + statsMessage + unix.SizeofNlAttr
 )
 
-// read asks for the packets that came in and were lost (RTM_GETSTATS).
-func (c *counters) read() (uint64, error) {
+// read asks the kernel (RTM_GETSTATS).
+func (c *counters) read() (losses, error) {
 	var ask [unix.SizeofNlMsghdr + statsMessage]byte
 	binary.NativeEndian.PutUint32(ask[0:], uint32(len(ask)))
 	binary.NativeEndian.PutUint16(ask[4:], unix.RTM_GETSTATS)
@@ -55,19 +58,22 @@ func (c *counters) read() (uint64, error) {
 	binary.NativeEndian.PutUint32(ask[20:], uint32(c.index))
 	binary.NativeEndian.PutUint32(ask[24:], 1<<(statsLink64-1))
 	if err := unix.Sendto(c.fd, ask[:], 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return 0, err
+		return losses{}, err
 	}
 	var answer [4096]byte
 	n, _, err := unix.Recvfrom(c.fd, answer[:], 0)
 	if err != nil {
-		return 0, err
+		return losses{}, err
 	}
 	if n >= unix.SizeofNlMsghdr+4 && binary.NativeEndian.Uint16(answer[4:]) == unix.NLMSG_ERROR {
-		return 0, unix.Errno(-int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])))
+		return losses{}, unix.Errno(-int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])))
 	}
 	if n < statsAttributes+statsRxMissed+8 {
-		return 0, errors.New("the answer about the interface's counters is too short")
+		return losses{}, errors.New("the answer about the interface's counters is too short")
 	}
 	stats := answer[statsAttributes:n]
-	return binary.NativeEndian.Uint64(stats[statsRxDropped:]) + binary.NativeEndian.Uint64(stats[statsRxMissed:]), nil
+	return losses{
+		missed:  binary.NativeEndian.Uint64(stats[statsRxMissed:]),
+		dropped: binary.NativeEndian.Uint64(stats[statsRxDropped:]),
+	}, nil
 }

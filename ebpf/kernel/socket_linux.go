@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"math"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -16,7 +17,8 @@ import (
 type socket struct {
 	fd     int
 	device string
-	index  int // of the device, 0 for all
+	index  int  // of the device, 0 for all
+	loops  bool // what goes out of the device comes in again
 	link   link
 }
 
@@ -59,7 +61,8 @@ func (s *socket) lookUp() error {
 	if err := unix.IoctlIfreq(s.fd, unix.SIOCGIFHWADDR, request); err != nil {
 		return s.fail("asking for the interface's type", err)
 	}
-	s.link = linkOf(request.Uint16()) // sa_family of ifr_hwaddr
+	arphrd := request.Uint16() // sa_family of ifr_hwaddr
+	s.link, s.loops = linkOf(arphrd), arphrd == unix.ARPHRD_LOOPBACK
 	return nil
 }
 
@@ -86,6 +89,9 @@ func DeviceLinkType(device, netns string) (t cbpf.LinkType, err error) {
 // impossible to take it off for whoever gets hold of the socket.
 func (s *socket) filter(o CaptureOptions) error {
 	prog := o.Filter
+	if prog == nil && o.Program == nil && (o.SnapLen > 0 || s.device == AnyDevice) {
+		prog = keep(o.SnapLen)
+	}
 	switch {
 	case o.Program != nil && o.Filter != nil:
 		return s.fail("attaching the filter", errors.New("there are two, a classic and an extended program"))
@@ -93,11 +99,8 @@ func (s *socket) filter(o CaptureOptions) error {
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, o.Program.prog.FD()); err != nil {
 			return s.fail("attaching program "+o.Program.name, err)
 		}
-	case prog == nil && o.SnapLen <= 0:
-		return nil
 	case prog == nil:
-		prog = []bpf.RawInstruction{{Op: cbpf.ClassRET | cbpf.SrcK, K: uint32(o.SnapLen)}}
-		fallthrough
+		return nil
 	default:
 		if err := s.attach(prog); err != nil {
 			return err
@@ -107,6 +110,14 @@ func (s *socket) filter(o CaptureOptions) error {
 		return s.fail("locking the filter", err)
 	}
 	return nil
+}
+
+// keep is the program that keeps n bytes of every packet, or all for 0.
+func keep(n int) []bpf.RawInstruction {
+	if n <= 0 || n > math.MaxInt32 {
+		n = math.MaxInt32
+	}
+	return []bpf.RawInstruction{{Op: cbpf.ClassRET | cbpf.SrcK, K: uint32(n)}}
 }
 
 func (s *socket) attach(prog []bpf.RawInstruction) error {
@@ -137,18 +148,30 @@ func (s *socket) bind(promiscuous bool) error {
 			return s.fail("making the interface promiscuous", err)
 		}
 	}
+	if s.loops {
+		// A loopback device shows each packet twice. libpcap skips the first
+		// one as well, when it reads.
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+			return s.fail("ignoring outgoing packets", err)
+		}
+	}
 	address := unix.SockaddrLinklayer{Protocol: bigEndian16(unix.ETH_P_ALL), Ifindex: s.index}
 	if err := unix.Bind(s.fd, &address); err != nil {
 		return s.fail("binding the socket", err)
 	}
-	code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err := pendingError(s.fd); err != nil {
+		return s.fail("binding the socket", err) // the device is down
+	}
+	return nil
+}
+
+// pendingError returns the error that a socket holds ready, and clears it.
+func pendingError(fd int) error {
+	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = unix.Errno(code)
 	}
-	if err != nil {
-		return s.fail("binding the socket", err)
-	}
-	return nil
+	return err
 }
 
 // bigEndian16 returns a number as the kernel's __be16 fields hold it.
