@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 	"github.com/bpflab/bpflab/vm/replay"
@@ -25,7 +26,11 @@ its layers. With -p the filter is an existing classic program, in any form.
 
 --engine chooses what runs the filter: the classic interpreter (cbpf), the
 eBPF interpreter over its translation (interp), or both (all), which stops with
-status 1 at the first packet on which they disagree and shows both states.
+status 1 at the first packet on which they disagree and shows both states. The
+default (auto) is the fastest that this machine has.
+
+-j lets several processors judge packets, in pieces of the capture, which one of
+them reads. What is printed or written, and its order, stays the same.
 
 With --json, one object a line: {"file", "number", "time", "caplen", "wirelen",
 "linktype", "summary"}; with --count, {"count"}.`,
@@ -39,12 +44,14 @@ type matchRun struct {
 	output  string
 	program string
 	engine  string
+	jobs    int
 	limit   uint64
 	count   bool
 	quiet   bool
 	json    bool
 
 	filters    *linkFilters
+	workers    []*worker
 	writer     *capture.Writer
 	outputFile *os.File
 	begun      bool // a capture could be read and the filter fits it
@@ -60,7 +67,8 @@ func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.Uint64VarP(&m.limit, "limit", "c", 0, "stop after `N` matching packets")
 	flags.BoolVarP(&m.quiet, "quiet", "q", false, "print nothing; exit status 1 if no packet matched")
 	flags.BoolVar(&m.json, "json", false, "one JSON object a line")
-	flags.StringVar(&m.engine, "engine", "cbpf", "the `ENGINE` that runs the filter: cbpf, interp or all")
+	flags.StringVar(&m.engine, "engine", "auto", "the `ENGINE` that runs the filter: auto, "+engineWords)
+	flags.IntVarP(&m.jobs, "jobs", "j", 1, "let `N` processors judge packets")
 	flags.StringVarP(&m.program, "program", "p", "", "use the classic program in `FILE` instead of a filter")
 	m.filterFlags.declare(flags)
 	return m.run
@@ -77,11 +85,15 @@ func (m *matchRun) run(args []string) error {
 	case m.quiet && (m.count || m.json):
 		return usagef("-q prints nothing: it goes neither with --count nor with --json")
 	}
-	var err error
+	names, err := m.engineNames()
+	if err != nil {
+		return err
+	}
 	if m.filters, err = m.newFilters(args); err != nil {
 		return err
 	}
-	defer m.filters.close()
+	m.workers = m.newWorkers(names)
+	defer m.close()
 	for _, name := range m.inputs {
 		if err = m.readCapture(name); err != nil {
 			break
@@ -112,10 +124,10 @@ func (m *matchRun) readCapture(name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	sides := m.filters.of(reader)
+	variantOf := variantsOf(reader)
 	// A mistake in the filter is an error even where there are no packets.
 	for _, i := range reader.Interfaces() {
-		if _, err := sides(i.LinkType); err != nil {
+		if _, err := m.workers[0].engines(variantOf(i.LinkType)); err != nil {
 			return err
 		}
 	}
@@ -123,7 +135,44 @@ func (m *matchRun) readCapture(name string) error {
 		return err
 	}
 	m.begun = true
-	disagreement, err := replay.Compare(prompt{reader, m}, sides, func(number int, p *capture.Packet, results []engine.Result) error {
+	if len(m.workers[0].names) > 1 {
+		err = m.compare(name, reader, variantOf)
+	} else {
+		err = m.filter(name, reader, variantOf)
+	}
+	if err == nil || errors.Is(err, errEnough) || errors.As(err, new(answerNo)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// filter runs the packets through the one engine that was asked for.
+func (m *matchRun) filter(name string, r *capture.Reader, variantOf func(cbpf.LinkType) variant) error {
+	var engines []replay.EngineFor
+	for _, w := range m.workers {
+		engines = append(engines, func(link cbpf.LinkType) (engine.Engine, error) {
+			made, err := w.engines(variantOf(link))
+			if err != nil {
+				return nil, err
+			}
+			return made[0], nil
+		})
+	}
+	return replay.Filter(r, engines, func(number int, p *capture.Packet) error {
+		return m.deliver(name, number, p)
+	}, m.idle)
+}
+
+// compare runs them through several engines, and stops where those disagree.
+func (m *matchRun) compare(name string, r *capture.Reader, variantOf func(cbpf.LinkType) variant) error {
+	sides := func(link cbpf.LinkType) (sides []replay.Side, err error) {
+		engines, err := m.workers[0].engines(variantOf(link))
+		for _, e := range engines {
+			sides = append(sides, replay.Side{Engine: e})
+		}
+		return sides, err
+	}
+	disagreement, err := replay.Compare(prompt{r, m}, sides, func(number int, p *capture.Packet, results []engine.Result) error {
 		if results[0].Fault != nil {
 			return fmt.Errorf("packet %d: %w", number, results[0].Fault)
 		}
@@ -132,15 +181,10 @@ func (m *matchRun) readCapture(name string) error {
 		}
 		return m.deliver(name, number, p)
 	})
-	switch {
-	case errors.Is(err, errEnough):
-		return errEnough
-	case err != nil:
-		return fmt.Errorf("%s: %w", name, err)
-	case disagreement != nil:
+	if disagreement != nil {
 		return answerNo{fmt.Errorf("%s: %+v", name, disagreement)}
 	}
-	return nil
+	return err
 }
 
 // deliver counts a matching packet and prints or writes it.

@@ -2,26 +2,22 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
+	"sync"
 
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
-	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/ebpf/lift"
-	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/capture"
-	"github.com/bpflab/bpflab/vm/engine"
-	"github.com/bpflab/bpflab/vm/replay"
 )
 
-// linkFilters holds the engines that run the filter, by what a filter is
-// compiled for, because a capture may have several link types.
+// linkFilters holds the programs of the filter, by what a filter is compiled
+// for, because a capture may have several link types.
 type linkFilters struct {
-	names   []string // of the engines
 	compile func(variant) ([]bpf.RawInstruction, error)
-	made    map[variant][]replay.Side
+
+	mu   sync.Mutex // several workers may ask
+	made map[variant][]bpf.RawInstruction
 }
 
 // A variant is what the packets of a capture make of a filter.
@@ -32,15 +28,7 @@ type variant struct {
 
 // newFilters reads the filter or the program that the flags name.
 func (m *matchRun) newFilters(args []string) (*linkFilters, error) {
-	f := &linkFilters{made: make(map[variant][]replay.Side)}
-	switch m.engine {
-	case "all":
-		f.names = []string{"cbpf", "interp"}
-	case "cbpf", "interp":
-		f.names = []string{m.engine}
-	default:
-		return nil, usagef("--engine takes cbpf, interp or all, not %q", m.engine)
-	}
+	f := &linkFilters{made: make(map[variant][]bpf.RawInstruction)}
 	if m.program != "" {
 		return f, m.useProgram(f, args)
 	}
@@ -69,49 +57,20 @@ func (m *matchRun) useProgram(f *linkFilters, args []string) error {
 	return err
 }
 
-// of returns the engines for a capture, by link type.
-func (f *linkFilters) of(r *capture.Reader) replay.Sides {
+// variantsOf gives the variants of a capture's link types.
+func variantsOf(r *capture.Reader) func(cbpf.LinkType) variant {
 	bigEndian := r.ByteOrder() == binary.BigEndian
-	return func(link cbpf.LinkType) ([]replay.Side, error) { return f.sides(variant{link, bigEndian}) }
+	return func(link cbpf.LinkType) variant { return variant{link, bigEndian} }
 }
 
-func (f *linkFilters) sides(v variant) ([]replay.Side, error) {
-	if sides, ok := f.made[v]; ok {
-		return sides, nil
+func (f *linkFilters) program(v variant) (prog []bpf.RawInstruction, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if prog, ok := f.made[v]; ok {
+		return prog, nil
 	}
-	prog, err := f.compile(v)
-	if err != nil {
-		return nil, err
+	if prog, err = f.compile(v); err == nil {
+		f.made[v] = prog
 	}
-	var sides []replay.Side
-	for _, name := range f.names {
-		e, err := newEngine(name, prog)
-		if err != nil {
-			return nil, err
-		}
-		sides = append(sides, replay.Side{Engine: e})
-	}
-	f.made[v] = sides
-	return sides, nil
-}
-
-// newEngine makes an engine that runs a classic program. The eBPF interpreter
-// gets its translation for a socket, whose return value is the classic one.
-func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
-	if name == "cbpf" {
-		return vm.NewClassic(prog, vm.Options{})
-	}
-	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
-	if err != nil {
-		return nil, fmt.Errorf("engine %s: %w", name, err)
-	}
-	return vm.New(lifted.Type, lifted.Insns, vm.Options{})
-}
-
-func (f *linkFilters) close() {
-	for _, sides := range f.made {
-		for _, s := range sides {
-			s.Engine.Close()
-		}
-	}
+	return prog, err
 }

@@ -26,16 +26,26 @@ func (m *matchRun) openOutput(like *capture.Reader) error {
 	return nil
 }
 
-// prompt is a capture that hands over what has matched before it waits for
-// more, so that packets of a live one, on a pipe, show as they come.
+// idle hands over what has matched before the capture is waited for, so that
+// packets of a live one, on a pipe, show as they come.
+func (m *matchRun) idle() error {
+	if m.pending && !m.handOver() {
+		return errEnough // conclude and finish tell why
+	}
+	return nil
+}
+
+// prompt is a capture that calls idle before it waits.
 type prompt struct {
 	*capture.Reader
 	match *matchRun
 }
 
 func (s prompt) Next() (*capture.Packet, error) {
-	if s.match.pending && !s.Buffered() && !s.match.handOver() {
-		return nil, errEnough // conclude and finish tell why
+	if !s.Buffered() {
+		if err := s.match.idle(); err != nil {
+			return nil, err
+		}
 	}
 	return s.Reader.Next()
 }

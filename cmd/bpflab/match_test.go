@@ -10,23 +10,23 @@ import (
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
-	"github.com/bpflab/bpflab/vm/replay"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // TestDisagreement checks what match makes of two engines that disagree, with
 // the same engine running two different programs, since the real ones agree.
 func TestDisagreement(t *testing.T) {
-	sides := make([]replay.Side, 2)
+	engines := make([]engine.Engine, 2)
 	for i, ret := range []uint32{5, 7} {
 		e, err := newEngine("cbpf", []bpf.RawInstruction{{Op: 0x06, K: ret}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sides[i].Engine = e
+		engines[i] = e
 	}
 	m := &matchRun{
 		app:     newApp(nil, io.Discard, io.Discard),
-		filters: &linkFilters{made: map[variant][]replay.Side{{link: cbpf.LinkEthernet}: sides}},
+		workers: []*worker{{names: []string{"a", "b"}, made: map[variant][]engine.Engine{{link: cbpf.LinkEthernet}: engines}}},
 	}
 	err := m.readCapture("../../testdata/captures/mixed.pcap")
 	if !errors.As(err, new(answerNo)) || statusOf(err) != exitNo {
@@ -52,6 +52,8 @@ func TestMatchShowsPacketsAsTheyCome(t *testing.T) {
 	}{
 		{[]string{"match", "-r", "-", "arp"}, "    1 2026-"},
 		{[]string{"match", "-r", "-", "-w", "-", "arp"}, string(file[:24+16])},
+		{[]string{"match", "-r", "-", "-j", "2", "arp"}, "    1 2026-"},
+		{[]string{"match", "-r", "-", "--engine", "all", "arp"}, "    1 2026-"},
 	} {
 		in, feed := io.Pipe()
 		shown, out := io.Pipe()
