@@ -5,10 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/testdata/cputime"
 	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -16,36 +19,53 @@ import (
 
 const benchPackets = 1_000_000
 
-// BenchmarkMatch counts the matches of a filter in a warm capture of a million
-// packets of realistic traffic: this program in-process, tcpdump as a process.
+// BenchmarkMatch counts the matches of a filter in warm captures of a million
+// packets: realistic traffic, 125 bytes on average, and the same cut or padded
+// to 64. This program runs in-process, tcpdump as a process.
 func BenchmarkMatch(b *testing.B) {
-	file := largeCapture(b)
-	perPacket := func(b *testing.B) {
-		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchPackets, "ns/packet")
+	for _, c := range []struct {
+		name   string
+		length int // of every packet, 0 for its own
+	}{{"traffic", 0}, {"64 bytes", 64}} {
+		b.Run(c.name, func(b *testing.B) { benchmarkMatch(b, largeCapture(b, c.length)) })
 	}
-	for _, engine := range []string{"cbpf", "interp", "all"} {
-		b.Run(engine, func(b *testing.B) {
+}
+
+func benchmarkMatch(b *testing.B, file string) {
+	const expr = "tcp port 80"
+	perPacket := func(b *testing.B, cpu time.Duration) {
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchPackets, "ns/packet")
+		b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N)/benchPackets, "cpu-ns/packet")
+	}
+	for _, flags := range []string{"--engine auto", "--engine cbpf", "--engine interp", "--engine all", "-j 2"} {
+		b.Run(flags, func(b *testing.B) {
+			args := append([]string{"match", "--count", "-r", file}, append(strings.Fields(flags), expr)...)
+			before := cputime.Used()
 			for b.Loop() {
-				args := []string{"match", "--engine", engine, "--count", "-r", file, "tcp port 80"}
 				if status := run(args, strings.NewReader(""), io.Discard, os.Stderr); status != exitDone {
 					b.Fatal("exit status", status)
 				}
 			}
-			perPacket(b)
+			perPacket(b, cputime.Used()-before)
 		})
 	}
-	b.Run("tcpdump", func(b *testing.B) {
-		tcpdump := require.Command(b, "tcpdump")
-		for b.Loop() {
-			if err := exec.Command(tcpdump, "--count", "-r", file, "tcp port 80").Run(); err != nil {
-				b.Fatal(err)
+	for _, flags := range []string{"--count", "-w " + os.DevNull} {
+		b.Run("tcpdump "+flags, func(b *testing.B) {
+			tcpdump := require.Command(b, "tcpdump")
+			before := cputime.Used()
+			for b.Loop() {
+				args := append([]string{"-r", file}, append(strings.Fields(flags), expr)...)
+				if err := exec.Command(tcpdump, args...).Run(); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-		perPacket(b)
-	})
+			perPacket(b, cputime.Used()-before)
+		})
+	}
 }
 
-func largeCapture(b *testing.B) (name string) {
+// largeCapture writes the capture, and leaves it in the page cache.
+func largeCapture(b *testing.B, length int) (name string) {
 	name = filepath.Join(b.TempDir(), "large.pcap")
 	f, err := os.Create(name)
 	if err != nil {
@@ -55,8 +75,11 @@ func largeCapture(b *testing.B) (name string) {
 	w := capture.NewWriter(f, capture.WriterOptions{LinkType: cbpf.LinkEthernet})
 	traffic := packets.Traffic(cbpf.LinkEthernet)
 	for i := range benchPackets {
-		p := traffic[i%len(traffic)]
-		if err := w.Write(&capture.Packet{Time: int64(i) * 1000, LinkType: cbpf.LinkEthernet, Data: p.Data, WireLen: uint32(len(p.Data))}); err != nil {
+		data := traffic[i%len(traffic)].Data
+		if length > 0 {
+			data = append(slices.Clip(data[:min(len(data), length)]), make([]byte, max(0, length-len(data)))...)
+		}
+		if err := w.Write(&capture.Packet{Time: int64(i) * 1000, LinkType: cbpf.LinkEthernet, Data: data, WireLen: uint32(len(data))}); err != nil {
 			b.Fatal(err)
 		}
 	}

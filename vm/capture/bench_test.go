@@ -11,6 +11,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/testdata/cputime"
 	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -50,7 +51,7 @@ func benchFile(b *testing.B, format capture.Format) string {
 func perPacket(b *testing.B, format capture.Format, pass func(name string) (packets int)) {
 	name := benchFile(b, format)
 	b.ResetTimer()
-	before := cpuTime()
+	before := cputime.Used()
 	for range b.N {
 		if n := pass(name); n != benchPackets {
 			b.Fatalf("%d packets", n)
@@ -58,7 +59,7 @@ func perPacket(b *testing.B, format capture.Format, pass func(name string) (pack
 	}
 	packets := float64(b.N) * benchPackets
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/packets, "ns/packet")
-	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/packets, "cpu-ns/packet")
+	b.ReportMetric(float64((cputime.Used()-before).Nanoseconds())/packets, "cpu-ns/packet")
 }
 
 func open(b *testing.B, name string) *os.File {

@@ -1,15 +1,16 @@
 //go:build unix
 
-package capture_test
+// Package cputime measures the processor time of benchmarks.
+package cputime
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime returns what this process has used, and its children that have ended:
+// Used returns what this process has used, and its children that have ended:
 // a measure that other work on the machine disturbs less than the clock.
-func cpuTime() time.Duration {
+func Used() time.Duration {
 	var sum time.Duration
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var u syscall.Rusage
