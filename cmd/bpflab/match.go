@@ -158,8 +158,8 @@ func (m *matchRun) filter(name string, r *capture.Reader, variantOf func(cbpf.Li
 			return made[0], nil
 		})
 	}
-	return replay.Filter(r, engines, func(number int, p *capture.Packet) error {
-		return m.deliver(name, number, p)
+	return replay.Filter(r, engines, func(match replay.Match) error {
+		return m.deliver(name, match.Number, match.Packet)
 	}, m.idle)
 }
 
@@ -179,7 +179,7 @@ func (m *matchRun) compare(name string, r *capture.Reader, variantOf func(cbpf.L
 		if results[0].Return == 0 {
 			return nil
 		}
-		return m.deliver(name, number, p)
+		return m.deliver(name, number, func() *capture.Packet { return p })
 	})
 	if disagreement != nil {
 		return answerNo{fmt.Errorf("%s: %+v", name, disagreement)}
@@ -188,18 +188,18 @@ func (m *matchRun) compare(name string, r *capture.Reader, variantOf func(cbpf.L
 }
 
 // deliver counts a matching packet and prints or writes it.
-func (m *matchRun) deliver(file string, number int, p *capture.Packet) error {
+func (m *matchRun) deliver(file string, number int, packet func() *capture.Packet) error {
 	m.matched++
 	m.pending = true
 	var err error
 	switch {
 	case m.writer != nil:
-		err = m.writer.Write(p)
+		err = m.writer.Write(packet())
 	case m.count || m.quiet:
 	case m.json:
-		err = m.printJSON(file, number, p)
+		err = m.printJSON(file, number, packet())
 	default:
-		m.printLine(file, number, p)
+		m.printLine(file, number, packet())
 	}
 	if err == nil && (m.matched == m.limit || m.quiet && m.writer == nil) {
 		return errEnough

@@ -14,15 +14,15 @@ const batchPackets = 256
 
 // A Batch is a row of packets of one link type where they lie in the reader's
 // buffer. A filter that turns most of them down needs the bytes and the length
-// of each; [Batch.Packet] decodes the rest of one that is wanted.
+// of each; [Reader.PacketAt] decodes one that is wanted.
 type Batch struct {
 	Frames   []engine.Frame
 	LinkType cbpf.LinkType // of all frames
 	First    int           // number of the first packet in the capture, from 1
 
-	reader *Reader
-	window []byte   // what starts count from
-	starts []uint32 // where the records or blocks begin
+	window []byte
+	offset int64    // of the window in the capture
+	starts []uint32 // where in the window the records or blocks begin
 }
 
 // NextBatch replaces what b holds by the packets that follow, at least one and
@@ -34,7 +34,6 @@ func (r *Reader) NextBatch(b *Batch) error {
 	if b.Frames == nil {
 		b.Frames, b.starts = make([]engine.Frame, 0, batchPackets), make([]uint32, batchPackets)
 	}
-	b.reader = r
 	if r.frames(b); len(b.Frames) > 0 {
 		return nil
 	}
@@ -54,21 +53,26 @@ func (r *Reader) NextBatch(b *Batch) error {
 	return nil
 }
 
-// Packet returns packet i of the batch, that of Frames[i]. It is valid until
-// the next call of this method or one of the reader's.
-func (b *Batch) Packet(i int) *Packet {
-	r := b.reader
-	rest, count := r.rest, r.count
-	r.rest = b.window[b.starts[i]:]
-	p, _ := r.Next() // it is there, or there would be no frame
-	r.rest, r.count = rest, count
+// Offset returns where the record or block of packet i begins in the
+// uncompressed capture, for [Reader.PacketAt].
+func (b *Batch) Offset(i int) int64 { return b.offset + int64(b.starts[i]) }
+
+// PacketAt returns, a second time, the packet whose record begins at an offset.
+// It must be one of the last batch, or of a detached piece any; it is valid
+// until the next call of this method or of one that reads on.
+func (r *Reader) PacketAt(offset int64) *Packet {
+	rest, count, err := r.rest, r.count, r.err
+	r.rest, r.err = r.buf[offset-(r.read-int64(len(r.buf))):], nil
+	p, _ := r.Next() // it was there before
+	r.rest, r.count, r.err = rest, count, err
 	return p
 }
 
 // frames makes a batch of the packets at the front of the buffer and consumes
 // them. It stops before whatever takes more than decoding one kind of record.
 func (r *Reader) frames(b *Batch) {
-	b.Frames, b.window, b.First = b.Frames[:batchPackets], r.rest, r.count+1
+	b.Frames, b.First = b.Frames[:batchPackets], r.count+1
+	b.window, b.offset = r.rest, r.offset()
 	n, end := 0, 0
 	if r.headerLen != 0 {
 		n, end = r.recordFrames(b)

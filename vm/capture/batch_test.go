@@ -48,7 +48,7 @@ func byBatch(r *capture.Reader) (all reading) {
 		}
 		lines := make([]string, len(b.Frames))
 		for i := len(lines) - 1; i >= 0; i-- {
-			f, p := b.Frames[i], b.Packet(i)
+			f, p := b.Frames[i], r.PacketAt(b.Offset(i))
 			if !bytes.Equal(f.Data, p.Data) || f.WireLen != p.WireLen || b.LinkType != p.LinkType {
 				all.err = fmt.Errorf("frame %d of link type %v is %+v, the packet %+v", i, b.LinkType, f, p)
 				return all
@@ -113,7 +113,7 @@ func TestBatchesAndPieces(t *testing.T) {
 	}
 	for _, name := range []string{"mixed.pcap", "mixed.pcapng", "sections.pcapng", "modified.pcap"} {
 		data := committed(t, name)
-		for n := range min(len(data), 1500) {
+		for n := 0; n < min(len(data), 1500); n += 3 {
 			sameReadings(t, fmt.Sprintf("%s cut at %d", name, n), func() io.Reader { return bytes.NewReader(data[:n]) })
 		}
 		sameReadings(t, name+" by bytes", func() io.Reader { return iotest.OneByteReader(bytes.NewReader(data)) })
@@ -197,7 +197,7 @@ func TestNoAllocationPerBatch(t *testing.T) {
 				r, err := capture.NewReader(bytes.NewReader(data))
 				for err == nil {
 					if err = r.NextBatch(&b); err == nil {
-						b.Packet(0)
+						r.PacketAt(b.Offset(0))
 					}
 				}
 			})

@@ -25,7 +25,8 @@ func (r *Reader) Detach(piece *Reader) error {
 	}
 	*piece = *r
 	piece.whole, piece.packet.piece = r, piece
-	piece.rest = r.rest[:end:end]
+	piece.rest = r.rest[:end]
+	piece.buf = r.buf[:len(r.buf)-len(r.rest)+end]
 	piece.read = r.offset() + int64(end)
 	piece.src, piece.srcErr = nil, io.EOF
 	r.buf = append(spare, r.rest[end:]...)

@@ -14,15 +14,21 @@ import (
 // [Engines].
 type EngineFor func(cbpf.LinkType) (engine.Engine, error)
 
-// A Matched is called for each packet that a filter matches, in order. The
-// first packet of the capture has the number 1. The packet is valid during the
-// call.
-type Matched func(number int, p *capture.Packet) error
+// A Match is a packet that a filter matches.
+type Match struct {
+	Number int // in the capture, from 1
+	reader *capture.Reader
+	offset int64
+}
+
+// Packet decodes the packet. It is valid until the next call, and like the
+// match itself no longer than the visit.
+func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
 
 // Filter runs a filter over the packets of a capture, and calls visit for those
 // that it matches: for which it returns anything but 0. It is Run for that
 // purpose, with much less to do per packet: an [engine.Filter] gets the bytes
-// where the reader has them, and only what matches is decoded.
+// where the reader has them, and only what the visitor asks for is decoded.
 //
 // Each of the workers is used by one goroutine. With one worker, that is the
 // caller's. With more, they judge pieces of the capture while one goroutine
@@ -35,7 +41,7 @@ type Matched func(number int, p *capture.Packet) error
 // other times. It ends with the capture, whose error it returns, or with the
 // first error of an engine, visit or idle, of which [ErrStop] is none; a fault
 // of the filter is an error, too.
-func Filter(r *capture.Reader, workers []EngineFor, visit Matched, idle func() error) error {
+func Filter(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
 	if idle == nil {
 		idle = neverIdle
 	}
@@ -68,7 +74,7 @@ type judge struct {
 func newJudge(engineFor EngineFor) *judge { return &judge{engineFor: engineFor} }
 
 // matches visits the matches among the packets of r.
-func (j *judge) matches(r *capture.Reader, visit Matched, idle func() error) error {
+func (j *judge) matches(r *capture.Reader, visit func(Match) error, idle func() error) error {
 	for {
 		if !r.Buffered() {
 			if err := idle(); err != nil {
@@ -81,12 +87,12 @@ func (j *judge) matches(r *capture.Reader, visit Matched, idle func() error) err
 		case err != nil:
 			return err
 		}
-		judged, end := j.judge()
+		judged, end := j.judge(r)
 		for i, v := range j.verdicts[:judged] {
 			if v == 0 {
 				continue
 			}
-			if err := visit(j.batch.First+i, j.batch.Packet(i)); err != nil {
+			if err := visit(Match{j.batch.First + i, r, j.batch.Offset(i)}); err != nil {
 				return err
 			}
 		}
@@ -98,7 +104,7 @@ func (j *judge) matches(r *capture.Reader, visit Matched, idle func() error) err
 
 // judge sets the verdicts of the batch's packets, and returns how many it came
 // to and what stopped it there.
-func (j *judge) judge() (judged int, err error) {
+func (j *judge) judge(r *capture.Reader) (judged int, err error) {
 	if err := j.use(j.batch.LinkType); err != nil {
 		return 0, err
 	}
@@ -112,7 +118,7 @@ func (j *judge) judge() (judged int, err error) {
 	if judged == len(frames) {
 		return judged, nil
 	}
-	return j.run(judged)
+	return j.run(r, judged)
 }
 
 // use makes the engine for a link type the one that judges.
@@ -128,13 +134,13 @@ func (j *judge) use(link cbpf.LinkType) (err error) {
 
 // run judges the packets of the batch from one on in the way of [Run], with
 // their metadata and with a result that tells of faults.
-func (j *judge) run(from int) (judged int, err error) {
+func (j *judge) run(r *capture.Reader, from int) (judged int, err error) {
 	if len(j.out) < len(j.verdicts) {
 		j.out = make([]engine.Result, len(j.verdicts))
 	}
 	j.in = j.in[:0]
 	for i := from; i < len(j.batch.Frames); i++ {
-		j.in = append(j.in, j.batch.Packet(i).Engine())
+		j.in = append(j.in, r.PacketAt(j.batch.Offset(i)).Engine())
 	}
 	first := j.batch.First + from
 	if err := j.engine.Run(j.in, j.out[:len(j.in)]); err != nil {

@@ -117,8 +117,8 @@ func byRun(r *capture.Reader, make maker) (o outcome) {
 }
 
 func byFilter(r *capture.Reader, make maker, workers int) (o outcome) {
-	o.err = replay.Filter(r, team(make, workers), func(number int, p *capture.Packet) error {
-		o.add(number, p)
+	o.err = replay.Filter(r, team(make, workers), func(m replay.Match) error {
+		o.add(m.Number, m.Packet())
 		return nil
 	}, nil)
 	return o
@@ -205,7 +205,7 @@ func TestFilterErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			visited := 0
-			err = replay.Filter(r, team(c.make, workers), func(int, *capture.Packet) error {
+			err = replay.Filter(r, team(c.make, workers), func(replay.Match) error {
 				visited++
 				return c.visit(visited)
 			}, c.idle)
@@ -247,8 +247,8 @@ func TestFilterOfALiveSource(t *testing.T) {
 				}
 				return nil
 			}
-			done <- replay.Filter(r, team(expression(""), workers), func(n int, _ *capture.Packet) error {
-				if seen = n; n == 5 {
+			done <- replay.Filter(r, team(expression(""), workers), func(m replay.Match) error {
+				if seen = m.Number; seen == 5 {
 					return replay.ErrStop
 				}
 				return nil
@@ -291,7 +291,7 @@ func TestFilterAllocatesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := replay.Filter(r, team(program("ret #1", 0), workers), func(int, *capture.Packet) error { return nil }, nil); err != nil {
+				if err := replay.Filter(r, team(program("ret #1", 0), workers), func(replay.Match) error { return nil }, nil); err != nil {
 					t.Fatal(err)
 				}
 			})

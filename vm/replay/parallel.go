@@ -11,19 +11,14 @@ import (
 // reads to a worker, and on to the visitor.
 type piece struct {
 	packets capture.Reader
-	matches []match
+	matches []Match
 	end     error         // what is wrong with these packets
 	judged  chan struct{} // receives when a worker is done
 }
 
-type match struct {
-	number int
-	packet capture.Packet // with its bytes in the piece's buffer
-}
-
-// piecesPerWorker lets some pieces wait while the visitor, who wants them in
-// their order, is held up by one.
-const piecesPerWorker = 4
+// How many pieces there are: one in hand and one waiting for each worker, and
+// one for the visitor. More would be more memory to touch.
+func pieces(workers int) int { return 2*workers + 1 }
 
 // A pipeline is the channels that the pieces go round in: free, work and
 // ordered, free again. Each has room for all, so that nobody waits to send.
@@ -36,7 +31,7 @@ type pipeline struct {
 }
 
 func newPipeline(workers int) *pipeline {
-	n := piecesPerWorker * workers
+	n := pieces(workers)
 	l := &pipeline{
 		free:    make(chan *piece, n),
 		work:    make(chan *piece, n),
@@ -50,7 +45,7 @@ func newPipeline(workers int) *pipeline {
 }
 
 // filterParallel is [judge.matches] with several workers.
-func filterParallel(r *capture.Reader, workers []EngineFor, visit Matched, idle func() error) error {
+func filterParallel(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
 	l := newPipeline(len(workers))
 	var running sync.WaitGroup
 	defer running.Wait() // the caller may close the engines
@@ -92,8 +87,8 @@ func (l *pipeline) judge(j *judge) {
 			return
 		case p := <-l.work:
 			p.matches = p.matches[:0]
-			p.end = j.matches(&p.packets, func(number int, packet *capture.Packet) error {
-				p.matches = append(p.matches, match{number, *packet})
+			p.end = j.matches(&p.packets, func(m Match) error {
+				p.matches = append(p.matches, m)
 				return nil
 			}, neverIdle)
 			p.judged <- struct{}{}
@@ -102,7 +97,7 @@ func (l *pipeline) judge(j *judge) {
 }
 
 // visit visits the matches of each piece.
-func (l *pipeline) visit(visit Matched, idle func() error) error {
+func (l *pipeline) visit(visit func(Match) error, idle func() error) error {
 	for {
 		if len(l.ordered) == 0 {
 			if err := idle(); err != nil {
@@ -117,8 +112,8 @@ func (l *pipeline) visit(visit Matched, idle func() error) error {
 			return l.end
 		}
 		<-p.judged
-		for i := range p.matches {
-			if err := visit(p.matches[i].number, &p.matches[i].packet); err != nil {
+		for _, m := range p.matches {
+			if err := visit(m); err != nil {
 				return err
 			}
 		}

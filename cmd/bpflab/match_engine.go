@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// engineWords are what --engine takes beside auto.
+const engineWords = "cbpf, interp or all"
+
+// A worker has the engines that run the filter in one goroutine.
+type worker struct {
+	filters *linkFilters
+	names   []string // of the engines
+	made    map[variant][]engine.Engine
+}
+
+// engineNames returns the names of the engines that the flags ask for.
+func (m *matchRun) engineNames() (names []string, err error) {
+	switch m.engine {
+	case "all":
+		names = []string{"cbpf", "interp"}
+	case "auto", "cbpf", "interp":
+		names = []string{m.engine}
+	default:
+		return nil, usagef("--engine takes auto, %s, not %q", engineWords, m.engine)
+	}
+	switch {
+	case m.jobs < 1:
+		return nil, usagef("-j takes a number from 1 on, not %d", m.jobs)
+	case m.jobs > 1 && len(names) > 1:
+		return nil, usagef("--engine all compares packet by packet: it goes without -j")
+	}
+	return names, nil
+}
+
+// newWorkers makes as many workers as -j asks for and there are processors for.
+func (m *matchRun) newWorkers(names []string) (workers []*worker) {
+	for range min(m.jobs, runtime.NumCPU()) {
+		workers = append(workers, &worker{m.filters, names, make(map[variant][]engine.Engine)})
+	}
+	return workers
+}
+
+// engines returns the engines for a variant of the filter.
+func (w *worker) engines(v variant) (engines []engine.Engine, err error) {
+	if engines, ok := w.made[v]; ok {
+		return engines, nil
+	}
+	prog, err := w.filters.program(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range w.names {
+		e, err := newEngine(name, prog)
+		if err != nil {
+			return nil, err
+		}
+		engines = append(engines, e)
+	}
+	w.made[v] = engines
+	return engines, nil
+}
+
+func (m *matchRun) close() (err error) {
+	for _, w := range m.workers {
+		for _, engines := range w.made {
+			for _, e := range engines {
+				err = errors.Join(err, e.Close())
+			}
+		}
+	}
+	return err
+}
+
+// newEngine makes an engine that runs a classic program. The eBPF interpreter
+// gets its translation for a socket, whose return value is the classic one.
+func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
+	if name != "interp" {
+		return vm.NewClassic(prog, vm.Options{})
+	}
+	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+	if err != nil {
+		return nil, fmt.Errorf("engine %s: %w", name, err)
+	}
+	return vm.New(lifted.Type, lifted.Insns, vm.Options{})
+}
