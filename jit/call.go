@@ -1,0 +1,309 @@
+package jit
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/jit/amd64"
+	"github.com/bpflab/bpflab/vm"
+)
+
+// The processor's stack is Go's and stays as it is. Calls are jumps, and what
+// they need to know of the way back lies in the machine's frames.
+
+func (c *compiler) register(r ebpf.Register) amd64.Mem {
+	return inArena(c.at.Registers + 8*uint32(r))
+}
+
+// exit makes the code of exit.
+func (c *compiler) exit(slot int) {
+	switch {
+	case c.lean:
+		c.verdict()
+	case !c.p.inMain(slot):
+		c.returnToCaller()
+	default:
+		c.end()
+	}
+}
+
+// end ends the run, with what is in R0.
+func (c *compiler) end() {
+	if c.nested() {
+		top := c.asm.NewLabel()
+		c.asm.ALUMemImm(amd64.Cmp, amd64.W32, inArena(c.at.Depth), 0)
+		c.asm.Jcc(amd64.CondE, top)
+		if v := c.k.reg[0]; v.isConst() {
+			c.set(0, v.n)
+		}
+		c.returnToCaller()
+		c.asm.Bind(top)
+	}
+	if v := c.k.reg[0]; storeIsImmediate(v) {
+		c.asm.StoreImm(amd64.W64, c.register(0), int32(v.n))
+	} else {
+		c.asm.Store(amd64.W64, c.register(0), hostOf[0])
+	}
+	c.leaveFor(whyExit)
+}
+
+// leaveFor returns to Go.
+func (c *compiler) leaveFor(why int32) {
+	c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Why)), why)
+	if c.slice.inRegister() {
+		c.asm.Store(amd64.W64, c.slice.mem, c.slice.reg)
+	}
+	c.asm.Ret()
+}
+
+// frame returns the memory of a field of the frame on top, whose offset among
+// the frames is in the scratch register.
+func (c *compiler) frame(field uintptr) amd64.Mem {
+	return amd64.AtIndex(baseReg, scratch, int32(c.at.Frames)+int32(field))
+}
+
+// topFrame sets the scratch register for frame.
+func (c *compiler) topFrame() {
+	c.asm.Load(amd64.W32, scratch, inArena(c.at.Depth))
+	c.asm.ShiftImm(amd64.Shl, amd64.W32, scratch, uint8(bits.TrailingZeros(uint(vm.FrameSize))))
+}
+
+// callLocal makes the code of a call of a function of the program: what the
+// machine's own calls do, but of R6 to R9 only those are kept that are read
+// again.
+func (c *compiler) callLocal(slot int) {
+	p := c.p
+	target, _ := p.insns[slot].Target(slot)
+	kept := p.live[slot] & savedRegs
+	back := c.asm.NewLabel()
+	c.topFrame()
+	c.asm.LeaLabel(amd64.RAX, back)
+	c.asm.Store(amd64.W64, c.frame(vm.FrameReturn), amd64.RAX)
+	c.asm.StoreImm(amd64.W64, c.frame(vm.FrameSlot), int32(p.start+slot+1))
+	c.eachSaved(kept, func(r amd64.Reg, field uintptr) { c.asm.Store(amd64.W64, c.frame(field), r) })
+	c.asm.Load(amd64.W32, amd64.RAX, inArena(c.at.Loops))
+	c.asm.Store(amd64.W32, c.frame(vm.FrameLoops), amd64.RAX)
+	c.asm.StoreImm(amd64.W32, inArena(c.at.Loops), vm.MaxLoops)
+	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.Depth), 1)
+	c.asm.ALUMemImm(amd64.Sub, amd64.W32, inArena(c.at.StackLow), vm.StackSize)
+	c.framePointer(slot, amd64.Sub)
+	c.asm.Jmp(c.starts[p.start+target])
+
+	c.asm.Bind(back)
+	c.topFrame()
+	c.eachSaved(kept, func(r amd64.Reg, field uintptr) { c.asm.Load(amd64.W64, r, c.frame(field)) })
+	c.asm.Load(amd64.W32, scratch, c.frame(vm.FrameLoops))
+	c.asm.Store(amd64.W32, inArena(c.at.Loops), scratch)
+	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.StackLow), vm.StackSize)
+	c.framePointer(slot, amd64.Add)
+}
+
+// framePointer moves R10 to the frame of a function that is called, or back.
+func (c *compiler) framePointer(slot int, op amd64.ALUOp) {
+	fp := hostOf[ebpf.R10]
+	top := c.p.inMain(slot) && !c.nested()
+	switch {
+	case top && op == amd64.Sub:
+		c.asm.MovRI(fp, uint64(c.at.StackTop)-vm.StackSize)
+	case top: // code of the program itself knows where its stack is
+	default:
+		c.asm.ALUImm(op, amd64.W32, fp, vm.StackSize)
+	}
+}
+
+// eachSaved calls do for each of the registers R6 to R9 that are in the set, with
+// its place in a frame.
+func (c *compiler) eachSaved(set uint16, do func(r amd64.Reg, field uintptr)) {
+	for i := range uintptr(4) {
+		if r := ebpf.R6 + ebpf.Register(i); set&bit(r) != 0 {
+			do(hostOf[r], vm.FrameSaved+8*i)
+		}
+	}
+}
+
+// returnToCaller returns from a function.
+func (c *compiler) returnToCaller() {
+	c.asm.ALUMemImm(amd64.Sub, amd64.W32, inArena(c.at.Depth), 1)
+	c.topFrame()
+	c.asm.JmpMem(c.frame(vm.FrameReturn))
+}
+
+// emitReturn is where functions return to that Go has called. The frame is Go's
+// to take away.
+func (c *compiler) emitReturn() {
+	c.asm.Bind(c.leave)
+	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.Depth), 1)
+	c.asm.Store(amd64.W64, c.register(0), hostOf[0])
+	c.leaveFor(whyReturn)
+}
+
+// call makes the code of a call.
+func (c *compiler) call(slot int) {
+	ins := c.p.insns[slot]
+	switch {
+	case isLocalCall(ins):
+		c.callLocal(slot)
+	case isControl(ins):
+		c.leaveAt(slot, whyStep)
+	case c.inlineCall(slot):
+	default:
+		c.leaveAt(slot, whyCall)
+	}
+}
+
+// leaveAt leaves for Go to do an instruction, and goes on behind it. All that Go
+// or the code behind it may read goes to memory.
+func (c *compiler) leaveAt(slot int, why int32) {
+	p := c.p
+	reads := p.reads[slot]
+	if why == whyStep {
+		reads |= p.live[slot] &^ p.writes[slot]
+	}
+	kept := p.live[slot] &^ p.writes[slot]
+	c.storeRegisters(slot, reads|kept)
+	c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Slot)), int32(p.start+slot))
+	back := c.asm.NewLabel()
+	c.asm.LeaLabel(scratch, back)
+	c.asm.Store(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Resume)), scratch)
+	c.leaveFor(why)
+	c.asm.Bind(back)
+	c.loadRegisters(p.live[slot])
+}
+
+// storeRegisters stores registers for Go, and arguments of a call that are
+// constants, wherever they are.
+func (c *compiler) storeRegisters(slot int, set uint16) {
+	ins := c.p.insns[slot]
+	for r := ebpf.R0; r <= ebpf.R9; r++ {
+		v := c.k.reg[r]
+		switch {
+		case set&bit(r) != 0:
+			c.asm.Store(amd64.W64, c.register(r), hostOf[r])
+		case isHelperCall(ins) && argRegs&bit(r) != 0 && storeIsImmediate(v):
+			c.asm.StoreImm(amd64.W64, c.register(r), int32(v.n))
+		}
+	}
+	if c.hasFunctions() {
+		c.storeFramePointer()
+	}
+}
+
+// storeFramePointer stores R10, which Go and other functions may have left at
+// another frame's.
+func (c *compiler) storeFramePointer() {
+	if v := c.k.reg[ebpf.R10]; storeIsImmediate(v) {
+		c.asm.StoreImm(amd64.W64, c.register(ebpf.R10), int32(v.n))
+	} else {
+		c.asm.Store(amd64.W64, c.register(ebpf.R10), hostOf[ebpf.R10])
+	}
+}
+
+// loadRegisters loads registers, and the code's own, when Go enters.
+func (c *compiler) loadRegisters(set uint16) {
+	for r := ebpf.R0; r <= ebpf.R9; r++ {
+		if set&bit(r) != 0 {
+			c.asm.Load(amd64.W64, hostOf[r], c.register(r))
+		}
+	}
+	if c.hasFunctions() || set&frameReg != 0 {
+		c.asm.Load(amd64.W64, hostOf[ebpf.R10], c.register(ebpf.R10))
+	}
+	if c.usesLegacy() {
+		c.asm.Load(amd64.W64, packetReg, c.exchange(unsafe.Offsetof(vm.Exchange{}.Packet)))
+		if c.length.inRegister() {
+			c.asm.Load(amd64.W32, c.length.reg, c.length.mem)
+		}
+	}
+	if c.slice.inRegister() {
+		c.asm.Load(amd64.W64, c.slice.reg, c.slice.mem)
+	}
+}
+
+// emitEntry is where Go enters at a block.
+func (c *compiler) emitEntry(b *block, at amd64.Label) {
+	slot := c.p.start + b.start
+	entry := c.asm.NewLabel()
+	c.entries[slot] = entry
+	c.asm.Bind(entry)
+	c.loadRegisters(b.liveIn)
+	if b.function {
+		at = c.starts[slot]
+	}
+	c.asm.Jmp(at)
+}
+
+// emitStart is the start of a function, or of a program: the stack that it may
+// read without having written it becomes zero.
+func (c *compiler) emitStart(b *block) {
+	c.mark(b.start)
+	c.asm.Bind(c.starts[c.p.start+b.start])
+	c.k = b.in
+	c.clearStack(c.p.proof.LiveStack(b.start))
+	if b.start > 0 && c.hasLoops() {
+		c.spend(int32(c.functionLength(b)))
+	}
+}
+
+// clearStack zeroes stack slots. The set is small as a rule, and empty for most
+// programs.
+func (c *compiler) clearStack(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		off := -8 * int32(bits.TrailingZeros64(set)+1)
+		m := amd64.AtIndex(baseReg, hostOf[ebpf.R10], off)
+		if v := c.k.reg[ebpf.R10]; v.isConst() {
+			m = inArena(uint32(int32(v.n) + off))
+		}
+		c.asm.StoreImm(amd64.W64, m, 0)
+	}
+}
+
+// functionLength is how many instructions a function has, about.
+func (c *compiler) functionLength(b *block) int {
+	end := len(c.p.insns)
+	for i := range c.p.blocks {
+		if o := &c.p.blocks[i]; o.function && o.start > b.start {
+			end = min(end, o.start)
+		}
+	}
+	return end - b.start
+}
+
+// spend takes instructions from the slice.
+func (c *compiler) spend(n int32) {
+	if c.slice.inRegister() {
+		c.asm.ALUImm(amd64.Sub, amd64.W64, c.slice.reg, n)
+	} else {
+		c.asm.ALUMemImm(amd64.Sub, amd64.W64, c.slice.mem, n)
+	}
+}
+
+// emitSlice is at the start of a loop: it takes a round from the slice, and
+// leaves when nothing is left, so that no program keeps the processor for itself.
+func (c *compiler) emitSlice(b *block) {
+	c.spend(int32(min(b.weight, 1<<30)))
+	out, back := c.asm.NewLabel(), c.asm.NewLabel()
+	c.asm.Jcc(amd64.CondS, out)
+	c.asm.Bind(back)
+	c.k = b.in
+	live := b.liveIn
+	c.rarely(b.start, func() {
+		c.asm.Bind(out)
+		for r := ebpf.R0; r <= ebpf.R9; r++ {
+			if live&bit(r) != 0 {
+				c.asm.Store(amd64.W64, c.register(r), hostOf[r])
+			}
+		}
+		if c.hasFunctions() || live&frameReg != 0 {
+			c.storeFramePointer()
+		}
+		c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Slot)), int32(c.p.start+b.start))
+		resume := c.asm.NewLabel()
+		c.asm.LeaLabel(scratch, resume)
+		c.asm.Store(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Resume)), scratch)
+		c.leaveFor(whySlice)
+		c.asm.Bind(resume)
+		c.loadRegisters(live)
+		c.asm.Jmp(back)
+	})
+}

@@ -1,0 +1,327 @@
+package jit
+
+import (
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/jit/amd64"
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+)
+
+// A compiler makes machine code of the programs of a machine.
+type compiler struct {
+	asm  amd64.Assembler
+	n    *vm.Native
+	at   vm.Layout
+	host features
+
+	// lean code runs a program over many packets in one go (batch.go).
+	lean  bool
+	field struct{ data, dataEnd, meta, length uint64 } // offsets in the context
+
+	programs []*program
+	spare    []amd64.Reg // registers that no program uses
+	length   place       // of the packet
+	slice    place       // instructions until the code must leave
+
+	// Of the program being compiled.
+	p       *program
+	current int   // the block
+	k       known // before the instruction being compiled
+	fails   []amd64.Label // where a failed packet load goes, by whether it is in a function
+	labels []amd64.Label
+	later  []func() // code for rare cases, behind all else
+
+	entries  map[int]amd64.Label // where Go enters, by slot counted through all programs
+	starts   map[int]amd64.Label // of functions, likewise
+	leave    amd64.Label         // code that returns to Go from a function that Go has called
+	batch    amd64.Label         // lean code
+	next     amd64.Label         // its end of a round
+	exits    int                 // of a lean program
+	marks    []mark
+	exitCode amd64.Label
+}
+
+// A mark says that the code from a place on belongs to an instruction.
+type mark struct {
+	slot int // counted through all programs; below 0 for code that belongs to none
+	pos  amd64.Pos
+}
+
+// Reasons for which code leaves ([vm.Exchange.Why]).
+const (
+	whyExit   = iota // the program has returned
+	whyCall          // the helper call in Slot is to be made, then Resume
+	whyStep          // the interpreter is to do Slot, then Resume or wherever it leads
+	whySlice         // the slice is used up; Resume
+	whyReturn        // a function has returned that Go has called
+)
+
+// A place is where the code keeps a number of its own: a register that is
+// spare, or memory.
+type place struct {
+	reg amd64.Reg // amd64.NoReg if it is in memory
+	mem amd64.Mem
+}
+
+func (p place) inRegister() bool { return p.reg != amd64.NoReg }
+
+// inArena is memory at an address of the arena that is known when compiling.
+func inArena(addr uint32) amd64.Mem { return amd64.At(baseReg, int32(addr)) }
+
+func (c *compiler) exchange(offset uintptr) amd64.Mem {
+	return inArena(c.at.Exchange + uint32(offset))
+}
+
+func newCompiler(n *vm.Native, host features) *compiler {
+	return &compiler{n: n, at: n.Layout(), host: host}
+}
+
+// addPrograms takes the programs in, and finds out what there is to know.
+func (c *compiler) addPrograms(proofs []*verifier.Proof) {
+	for i, bounds := range c.n.Programs() {
+		v := proofs[i].Program()
+		p := &program{proof: proofs[i], insns: v.Insns, typ: v.Type, absent: v.Absent, start: bounds[0]}
+		p.findBlocks()
+		c.programs = append(c.programs, p)
+	}
+}
+
+func (c *compiler) analyse(p *program) {
+	for i := range p.blocks {
+		p.blocks[i].in, p.blocks[i].liveIn = known{}, 0
+	}
+	c.findValues(p)
+	c.findLiveness(p)
+}
+
+// nested reports whether a program can run in the frame of a function, by a
+// tail call.
+func (c *compiler) nested() bool { return c.hasFunctions() && c.hasTailCalls() }
+
+func (c *compiler) hasFunctions() bool {
+	return c.any(func(p *program) bool { return p.hasFunctions() })
+}
+
+func (c *compiler) hasTailCalls() bool {
+	return c.any(func(p *program) bool {
+		return p.has(func(ins ebpf.Instruction) bool { return isHelperCall(ins) && ins.Imm == abi.TailCall })
+	})
+}
+
+func (c *compiler) any(test func(*program) bool) bool {
+	for _, p := range c.programs {
+		if test(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether an instruction that runs can reach is such a one.
+func (p *program) has(test func(ebpf.Instruction) bool) bool {
+	for i := range p.blocks {
+		for slot := p.blocks[i].start; slot < p.blocks[i].end; slot += p.insns[slot].Width() {
+			if test(p.insns[slot]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// choosePlaces gives what the code itself needs the registers that are left.
+func (c *compiler) choosePlaces() {
+	used := uint16(0)
+	for _, p := range c.programs {
+		for slot := range p.reads {
+			if p.reads[slot] != 0 || p.writes[slot] != 0 {
+				used |= p.reads[slot]
+				if p.live[slot]&p.writes[slot] != 0 || c.changesAll(p, slot) {
+					used |= p.writes[slot]
+				}
+			}
+		}
+		if p.hasFunctions() {
+			used |= frameReg
+		}
+	}
+	for _, r := range []ebpf.Register{ebpf.R5, ebpf.R4, ebpf.R9, ebpf.R2, ebpf.R3, ebpf.R1, ebpf.R7, ebpf.R8, ebpf.R6, ebpf.R10} {
+		if used&bit(r) == 0 && !(c.usesRCX() && hostOf[r] == amd64.RCX) {
+			c.spare = append(c.spare, hostOf[r])
+		}
+	}
+}
+
+// changesAll reports whether the code of an instruction uses registers beyond
+// those that it reads and writes: code in place of a call.
+func (c *compiler) changesAll(p *program, slot int) bool { return isHelperCall(p.insns[slot]) }
+
+// usesRCX reports whether shifts by a register need rcx.
+func (c *compiler) usesRCX() bool { return !c.host.BMI2 }
+
+// take takes a spare register for a number, or memory if there is none.
+func (c *compiler) take(mem amd64.Mem) place {
+	if len(c.spare) == 0 {
+		return place{amd64.NoReg, mem}
+	}
+	r := c.spare[0]
+	c.spare = c.spare[1:]
+	return place{r, mem}
+}
+
+// compile makes the code of all programs, for one packet at a time.
+func (c *compiler) compile() (*code, error) {
+	c.entries, c.starts = map[int]amd64.Label{}, map[int]amd64.Label{}
+	for _, p := range c.programs {
+		c.analyse(p)
+	}
+	c.choosePlaces()
+	if c.usesLegacy() {
+		c.length = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Length)))
+	}
+	if c.hasLoops() {
+		c.slice = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Slice)))
+	}
+	for _, p := range c.programs {
+		for i := range p.blocks {
+			if b := &p.blocks[i]; b.function {
+				c.starts[p.start+b.start] = c.asm.NewLabel()
+			}
+		}
+	}
+	c.leave = c.asm.NewLabel()
+	for _, p := range c.programs {
+		c.emitProgram(p)
+	}
+	c.emitReturn()
+	c.emitLater()
+	return c.finish()
+}
+
+func (c *compiler) usesLegacy() bool {
+	return c.any(func(p *program) bool { return p.has(isLegacy) })
+}
+
+func (c *compiler) hasLoops() bool {
+	return c.any(func(p *program) bool { return p.hasLoops() })
+}
+
+// emitProgram makes the code of a program: its blocks in order, then the ways
+// in.
+func (c *compiler) emitProgram(p *program) {
+	c.p = p
+	c.labels = make([]amd64.Label, len(p.blocks))
+	for i := range c.labels {
+		c.labels[i] = c.asm.NewLabel()
+	}
+	for i := range p.blocks {
+		c.emitBlock(i)
+	}
+	c.mark(-1)
+	for i := range p.blocks {
+		if b := &p.blocks[i]; !c.lean && (b.function || b.enter) {
+			c.emitEntry(b, c.labels[i])
+		}
+	}
+}
+
+func (c *compiler) emitBlock(i int) {
+	p := c.p
+	b := &p.blocks[i]
+	c.current = i
+	if b.function && !c.lean {
+		c.emitStart(b)
+	}
+	c.asm.Bind(c.labels[i])
+	if b.weight > 0 {
+		c.mark(b.start)
+		c.emitSlice(b)
+	}
+	c.k = b.in
+	for slot := b.start; slot < b.end; {
+		n := 1
+		if p.isNeeded(slot) {
+			c.mark(slot)
+			n = c.emit(slot, b.end)
+		}
+		for ; n > 0; n-- {
+			c.pass(p, slot, &c.k)
+			slot += p.insns[slot].Width()
+		}
+	}
+	last := p.lastOf(b)
+	if ins := p.insns[last]; !isExit(ins) && !isJump(ins) {
+		c.goTo(b.succ[0], i+1)
+	}
+}
+
+// lastOf returns the last instruction of a block.
+func (p *program) lastOf(b *block) int {
+	last := b.start
+	for slot := b.start; slot < b.end; slot += p.insns[slot].Width() {
+		last = slot
+	}
+	return last
+}
+
+// goTo continues at a block; following is the one whose code comes next.
+func (c *compiler) goTo(to int32, following int) {
+	if int(to) != following {
+		c.asm.Jmp(c.labels[to])
+	}
+}
+
+// emit makes the code of an instruction, and of those behind it that are done
+// along with it. It returns how many that are.
+func (c *compiler) emit(slot, end int) (n int) {
+	if n := c.emitFused(slot, end); n > 0 {
+		return n
+	}
+	ins := c.p.insns[slot]
+	switch ins.Op.Class() {
+	case ebpf.ClassALU, ebpf.ClassALU64:
+		c.arithmetic(ins)
+	case ebpf.ClassLD:
+		if ins.Op == ebpf.LoadImm64 {
+			c.set(ins.Dst, c.n.Immediate(c.p.start+slot))
+		} else {
+			c.legacy(slot)
+		}
+	case ebpf.ClassLDX:
+		c.load(slot)
+	case ebpf.ClassST:
+		c.storeImmediate(slot)
+	case ebpf.ClassSTX:
+		c.store(slot)
+	default:
+		c.jump(slot)
+	}
+	return 1
+}
+
+func (c *compiler) mark(slot int) {
+	if slot >= 0 {
+		slot += c.p.start
+	}
+	c.marks = append(c.marks, mark{slot, c.asm.Pos()})
+}
+
+// rarely makes code behind all else.
+func (c *compiler) rarely(slot int, emit func()) {
+	p, k, current := c.p, c.k, c.current
+	c.later = append(c.later, func() {
+		c.p, c.k, c.current = p, k, current
+		c.mark(slot)
+		emit()
+	})
+}
+
+func (c *compiler) emitLater() {
+	for i := 0; i < len(c.later); i++ {
+		c.later[i]()
+	}
+	c.marks = append(c.marks, mark{-1, c.asm.Pos()})
+}

@@ -1,0 +1,171 @@
+package jit
+
+import (
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/jit/amd64"
+	"github.com/bpflab/bpflab/vm"
+)
+
+// legacy makes the code of a legacy packet load (LD_ABS, LD_IND): a comparison
+// with the packet's length, if no earlier load has made sure of it, and a load in
+// network byte order. Outside of the packet the program, or the function, returns
+// 0.
+func (c *compiler) legacy(slot int) {
+	ins := c.p.insns[slot]
+	if !legacyInline(ins, &c.k.reg) {
+		c.leaveAt(slot, whyStep)
+		return
+	}
+	m := c.legacyAddress(slot)
+	if c.p.live[slot]&bit(ebpf.R0) == 0 {
+		return
+	}
+	w, dst := bytesOf(ins), amd64.Reg(amd64.RAX)
+	switch {
+	case w == amd64.W8:
+		c.asm.Load(w, dst, m)
+	case w == amd64.W16:
+		c.asm.Load(w, dst, m)
+		c.asm.ShiftImm(amd64.Rol, amd64.W16, dst, 8)
+	case c.host.MOVBE:
+		c.asm.LoadBE(w, dst, m)
+	default:
+		c.asm.Load(w, dst, m)
+		c.asm.Bswap(w, dst)
+	}
+}
+
+// legacyAddress makes sure that what a legacy load is about lies in the packet,
+// and returns where.
+func (c *compiler) legacyAddress(slot int) amd64.Mem {
+	ins := c.p.insns[slot]
+	n := int32(ins.Op.Bytes())
+	fail := c.failed(slot)
+	if ins.Op.Mode() == ebpf.ModeABS {
+		if least := uint32(ins.Imm) + uint32(n); least > c.k.length {
+			if ins.Imm > 1<<30 {
+				c.asm.Jmp(fail)
+			} else {
+				c.compareLength(least)
+				c.asm.Jcc(amd64.CondB, fail)
+			}
+		}
+		return amd64.At(packetReg, ins.Imm)
+	}
+	index := hostOf[ins.Src]
+	if c.k.reg[ins.Src].bound()+uint64(ins.Imm)+uint64(n) > uint64(c.k.length) {
+		c.asm.Lea(amd64.W32, scratch, amd64.At(index, ins.Imm+n))
+		if c.length.inRegister() {
+			c.asm.ALU(amd64.Cmp, amd64.W32, scratch, c.length.reg)
+		} else {
+			c.asm.ALULoad(amd64.Cmp, amd64.W32, scratch, c.length.mem)
+		}
+		c.asm.Jcc(amd64.CondA, fail)
+	}
+	return amd64.AtIndex(packetReg, index, ins.Imm)
+}
+
+// failed returns the code that returns 0 from where an instruction is.
+func (c *compiler) failed(slot int) amd64.Label {
+	i := 0
+	if !c.p.inMain(slot) {
+		i = 1
+	}
+	if c.fails[i] != noLabel {
+		return c.fails[i]
+	}
+	l := c.asm.NewLabel()
+	c.fails[i] = l
+	c.rarely(slot, func() {
+		c.asm.Bind(l)
+		c.k.reg[0] = constantOf(0)
+		if i == 1 {
+			c.set(0, 0)
+		}
+		c.exit(slot)
+	})
+	return l
+}
+
+const noLabel amd64.Label = -1
+
+// wireLengthTo loads the length that the packet has on the wire.
+func (c *compiler) wireLengthTo(dst amd64.Reg) {
+	cursor := c.frames
+	if cursor.inRegister() {
+		c.asm.Load(amd64.W32, dst, amd64.At(cursor.reg, frameWireLen))
+		return
+	}
+	c.asm.Load(amd64.W64, dst, cursor.mem)
+	c.asm.Load(amd64.W32, dst, amd64.At(dst, frameWireLen))
+}
+
+// emitBatch is the loop around lean code: it goes through an array of
+// [engine.Frame] and writes what the program returns for each.
+func (c *compiler) emitBatch() {
+	args := func(offset uintptr) amd64.Mem { return amd64.At(argsReg, int32(offset)) }
+	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
+	c.asm.Bind(c.batch)
+	c.mark(-1)
+	for i, p := range []place{c.frames, c.verdicts, c.last} {
+		field := args(8 * uintptr(i))
+		if p.inRegister() {
+			c.asm.Load(amd64.W64, p.reg, field)
+		} else {
+			c.asm.Load(amd64.W64, scratch, field)
+			c.asm.Store(amd64.W64, c.exchange(batch+8*uintptr(i)), scratch)
+		}
+	}
+	c.asm.Bind(c.next)
+	frame := c.valueOf(c.frames)
+	c.asm.Load(amd64.W64, packetReg, amd64.At(frame, frameData))
+	if c.length.inRegister() {
+		c.asm.Load(amd64.W32, c.length.reg, amd64.At(frame, frameLen))
+	} else {
+		c.asm.Load(amd64.W32, scratch, amd64.At(frame, frameLen))
+		c.asm.Store(amd64.W32, c.length.mem, scratch)
+	}
+	c.k = c.p.blocks[0].in
+	c.clearStack(c.p.proof.LiveStack(0))
+}
+
+// valueOf returns a register with what is in a place.
+func (c *compiler) valueOf(p place) amd64.Reg {
+	if p.inRegister() {
+		return p.reg
+	}
+	c.asm.Load(amd64.W64, scratch, p.mem)
+	return scratch
+}
+
+// verdict stores what lean code returns and goes on with the next packet.
+func (c *compiler) verdict() {
+	if v := c.k.reg[0]; v.isConst() && storeIsImmediate(v) {
+		c.asm.StoreImm(amd64.W32, amd64.At(c.valueOf(c.verdicts), 0), int32(v.n))
+	} else {
+		c.asm.Store(amd64.W32, amd64.At(c.valueOf(c.verdicts), 0), amd64.RAX)
+	}
+	c.advance(c.verdicts, verdictSize)
+	c.advance(c.frames, frameSize)
+	switch last, frames := c.last, c.frames; {
+	case frames.inRegister() && last.inRegister():
+		c.asm.ALU(amd64.Cmp, amd64.W64, frames.reg, last.reg)
+	case frames.inRegister():
+		c.asm.ALULoad(amd64.Cmp, amd64.W64, frames.reg, last.mem)
+	default:
+		c.asm.Load(amd64.W64, scratch, frames.mem)
+		c.asm.ALULoad(amd64.Cmp, amd64.W64, scratch, last.mem)
+	}
+	c.asm.Jcc(amd64.CondNE, c.next)
+	c.asm.Ret()
+}
+
+func (c *compiler) advance(p place, n int32) {
+	if p.inRegister() {
+		c.asm.ALUImm(amd64.Add, amd64.W64, p.reg, n)
+	} else {
+		c.asm.ALUMemImm(amd64.Add, amd64.W64, p.mem, n)
+	}
+}
