@@ -184,7 +184,7 @@ func (c *compiler) storeRegisters(slot int, set uint16) {
 			c.asm.StoreImm(amd64.W64, c.register(r), int32(v.n))
 		}
 	}
-	if c.hasFunctions() {
+	if c.has.functions {
 		c.storeFramePointer()
 	}
 }
@@ -206,10 +206,10 @@ func (c *compiler) loadRegisters(set uint16) {
 			c.asm.Load(amd64.W64, hostOf[r], c.register(r))
 		}
 	}
-	if c.hasFunctions() || set&frameReg != 0 {
+	if c.has.functions || set&frameReg != 0 {
 		c.asm.Load(amd64.W64, hostOf[ebpf.R10], c.register(ebpf.R10))
 	}
-	if c.usesLegacy() {
+	if c.has.legacy {
 		c.asm.Load(amd64.W64, packetReg, c.exchange(unsafe.Offsetof(vm.Exchange{}.Packet)))
 		if c.length.inRegister() {
 			c.asm.Load(amd64.W32, c.length.reg, c.length.mem)
@@ -240,7 +240,7 @@ func (c *compiler) emitStart(b *block) {
 	c.asm.Bind(c.starts[c.p.start+b.start])
 	c.k = b.in
 	c.clearStack(c.p.proof.LiveStack(b.start))
-	if b.start > 0 && c.hasLoops() {
+	if b.start > 0 && c.has.loops {
 		c.spend(int32(c.functionLength(b)))
 	}
 }
@@ -294,7 +294,7 @@ func (c *compiler) emitSlice(b *block) {
 				c.asm.Store(amd64.W64, c.register(r), hostOf[r])
 			}
 		}
-		if c.hasFunctions() || live&frameReg != 0 {
+		if c.has.functions || live&frameReg != 0 {
 			c.storeFramePointer()
 		}
 		c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Slot)), int32(c.p.start+b.start))

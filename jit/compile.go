@@ -22,26 +22,27 @@ type compiler struct {
 	field struct{ data, dataEnd, meta, length uint64 } // offsets in the context
 
 	programs []*program
+	has      traits
 	spare    []amd64.Reg // registers that no program uses
 	length   place       // of the packet
 	slice    place       // instructions until the code must leave
 
 	// Of the program being compiled.
 	p       *program
-	current int   // the block
-	k       known // before the instruction being compiled
-	fails   []amd64.Label // where a failed packet load goes, by whether it is in a function
-	labels []amd64.Label
-	later  []func() // code for rare cases, behind all else
+	current int            // the block
+	k       known          // before the instruction being compiled
+	fails   [2]amd64.Label // where a failed packet load goes, by whether it is in a function
+	labels  []amd64.Label
+	later   []func() // code for rare cases, behind all else
 
-	entries  map[int]amd64.Label // where Go enters, by slot counted through all programs
-	starts   map[int]amd64.Label // of functions, likewise
-	leave    amd64.Label         // code that returns to Go from a function that Go has called
-	batch    amd64.Label         // lean code
-	next     amd64.Label         // its end of a round
-	exits    int                 // of a lean program
-	marks    []mark
-	exitCode amd64.Label
+	entries                map[int]amd64.Label // where Go enters, by slot counted through all programs
+	starts                 map[int]amd64.Label // of functions, likewise
+	leave                  amd64.Label         // code that returns to Go from a function that Go has called
+	batch                  amd64.Label         // lean code
+	next                   amd64.Label         // its start of a round
+	bail                   amd64.Label         // where it ends in front of a packet that it cannot judge
+	frames, verdicts, last place               // of the batch
+	marks                  []mark
 }
 
 // A mark says that the code from a place on belongs to an instruction.
@@ -57,6 +58,7 @@ const (
 	whyStep          // the interpreter is to do Slot, then Resume or wherever it leads
 	whySlice         // the slice is used up; Resume
 	whyReturn        // a function has returned that Go has called
+	whyBail          // lean code cannot judge the frame at Batch[0]
 )
 
 // A place is where the code keeps a number of its own: a register that is
@@ -87,6 +89,7 @@ func (c *compiler) addPrograms(proofs []*verifier.Proof) {
 		p.findBlocks()
 		c.programs = append(c.programs, p)
 	}
+	c.findTraits()
 }
 
 func (c *compiler) analyse(p *program) {
@@ -97,19 +100,29 @@ func (c *compiler) analyse(p *program) {
 	c.findLiveness(p)
 }
 
+// traits is what programs have, any one of them.
+type traits struct {
+	functions bool // of their own
+	tailCalls bool
+	loops     bool
+	legacy    bool // packet loads
+}
+
+func (c *compiler) findTraits() {
+	is := func(test func(ebpf.Instruction) bool) bool {
+		return c.any(func(p *program) bool { return p.has(test) })
+	}
+	c.has = traits{
+		functions: c.any((*program).hasFunctions),
+		tailCalls: is(func(ins ebpf.Instruction) bool { return isHelperCall(ins) && ins.Imm == abi.TailCall }),
+		loops:     c.any((*program).hasLoops),
+		legacy:    is(isLegacy),
+	}
+}
+
 // nested reports whether a program can run in the frame of a function, by a
 // tail call.
-func (c *compiler) nested() bool { return c.hasFunctions() && c.hasTailCalls() }
-
-func (c *compiler) hasFunctions() bool {
-	return c.any(func(p *program) bool { return p.hasFunctions() })
-}
-
-func (c *compiler) hasTailCalls() bool {
-	return c.any(func(p *program) bool {
-		return p.has(func(ins ebpf.Instruction) bool { return isHelperCall(ins) && ins.Imm == abi.TailCall })
-	})
-}
+func (c *compiler) nested() bool { return c.has.functions && c.has.tailCalls }
 
 func (c *compiler) any(test func(*program) bool) bool {
 	for _, p := range c.programs {
@@ -135,17 +148,16 @@ func (p *program) has(test func(ebpf.Instruction) bool) bool {
 // choosePlaces gives what the code itself needs the registers that are left.
 func (c *compiler) choosePlaces() {
 	used := uint16(0)
+	if c.has.functions {
+		used = frameReg
+	}
 	for _, p := range c.programs {
-		for slot := range p.reads {
-			if p.reads[slot] != 0 || p.writes[slot] != 0 {
-				used |= p.reads[slot]
-				if p.live[slot]&p.writes[slot] != 0 || c.changesAll(p, slot) {
-					used |= p.writes[slot]
+		for i := range p.blocks {
+			for slot := p.blocks[i].start; slot < p.blocks[i].end; slot += p.insns[slot].Width() {
+				if p.isNeeded(slot) {
+					used |= p.reads[slot] | p.writes[slot]
 				}
 			}
-		}
-		if p.hasFunctions() {
-			used |= frameReg
 		}
 	}
 	for _, r := range []ebpf.Register{ebpf.R5, ebpf.R4, ebpf.R9, ebpf.R2, ebpf.R3, ebpf.R1, ebpf.R7, ebpf.R8, ebpf.R6, ebpf.R10} {
@@ -154,10 +166,6 @@ func (c *compiler) choosePlaces() {
 		}
 	}
 }
-
-// changesAll reports whether the code of an instruction uses registers beyond
-// those that it reads and writes: code in place of a call.
-func (c *compiler) changesAll(p *program, slot int) bool { return isHelperCall(p.insns[slot]) }
 
 // usesRCX reports whether shifts by a register need rcx.
 func (c *compiler) usesRCX() bool { return !c.host.BMI2 }
@@ -179,10 +187,10 @@ func (c *compiler) compile() (*code, error) {
 		c.analyse(p)
 	}
 	c.choosePlaces()
-	if c.usesLegacy() {
+	if c.has.legacy {
 		c.length = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Length)))
 	}
-	if c.hasLoops() {
+	if c.has.loops {
 		c.slice = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Slice)))
 	}
 	for _, p := range c.programs {
@@ -201,18 +209,11 @@ func (c *compiler) compile() (*code, error) {
 	return c.finish()
 }
 
-func (c *compiler) usesLegacy() bool {
-	return c.any(func(p *program) bool { return p.has(isLegacy) })
-}
-
-func (c *compiler) hasLoops() bool {
-	return c.any(func(p *program) bool { return p.hasLoops() })
-}
-
 // emitProgram makes the code of a program: its blocks in order, then the ways
 // in.
 func (c *compiler) emitProgram(p *program) {
 	c.p = p
+	c.fails = [2]amd64.Label{noLabel, noLabel}
 	c.labels = make([]amd64.Label, len(p.blocks))
 	for i := range c.labels {
 		c.labels[i] = c.asm.NewLabel()

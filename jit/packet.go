@@ -14,8 +14,13 @@ import (
 // 0.
 func (c *compiler) legacy(slot int) {
 	ins := c.p.insns[slot]
-	if !legacyInline(ins, &c.k.reg) {
+	switch {
+	case legacyInline(ins, &c.k.reg):
+	case !c.lean:
 		c.leaveAt(slot, whyStep)
+		return
+	case ins.Op.Mode() == ebpf.ModeABS:
+		c.asm.Jmp(c.bail)
 		return
 	}
 	m := c.legacyAddress(slot)
@@ -55,6 +60,9 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 		return amd64.At(packetReg, ins.Imm)
 	}
 	index := hostOf[ins.Src]
+	if !legacyInline(ins, &c.k.reg) {
+		return c.distantAddress(index, ins.Imm, n, fail)
+	}
 	if c.k.reg[ins.Src].bound()+uint64(ins.Imm)+uint64(n) > uint64(c.k.length) {
 		c.asm.Lea(amd64.W32, scratch, amd64.At(index, ins.Imm+n))
 		if c.length.inRegister() {
@@ -65,6 +73,22 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 		c.asm.Jcc(amd64.CondA, fail)
 	}
 	return amd64.AtIndex(packetReg, index, ins.Imm)
+}
+
+// distantAddress is legacyAddress for an offset that may be any number: negative
+// ones count from a header, of which lean code knows nothing.
+func (c *compiler) distantAddress(index amd64.Reg, off, n int32, fail amd64.Label) amd64.Mem {
+	c.asm.Lea(amd64.W32, scratch, amd64.At(index, off))
+	c.asm.TestRR(amd64.W32, scratch, scratch)
+	c.asm.Jcc(amd64.CondS, c.bail)
+	c.asm.ALUImm(amd64.Add, amd64.W32, scratch, n)
+	if c.length.inRegister() {
+		c.asm.ALU(amd64.Cmp, amd64.W32, scratch, c.length.reg)
+	} else {
+		c.asm.ALULoad(amd64.Cmp, amd64.W32, scratch, c.length.mem)
+	}
+	c.asm.Jcc(amd64.CondA, fail)
+	return amd64.AtIndex(packetReg, scratch, -n)
 }
 
 // failed returns the code that returns 0 from where an instruction is.
@@ -127,6 +151,8 @@ func (c *compiler) emitBatch() {
 		c.asm.Load(amd64.W32, scratch, amd64.At(frame, frameLen))
 		c.asm.Store(amd64.W32, c.length.mem, scratch)
 	}
+	c.compareLength(uint32(c.at.Room))
+	c.asm.Jcc(amd64.CondA, c.bail)
 	c.k = c.p.blocks[0].in
 	c.clearStack(c.p.proof.LiveStack(0))
 }

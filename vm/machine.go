@@ -189,6 +189,9 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 		why = m.interpret()
 	}
 	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
+	if m.run != nil {
+		out.Executed = 0
+	}
 	switch why {
 	case stopExit:
 		out.Redirect = m.redirected()

@@ -54,3 +54,23 @@ func (m *Map) writeHeader() {
 func (m *Map) Elements() (start, stride, step uint32) {
 	return m.place.elements, m.place.stride, m.step
 }
+
+// What machine code needs to look a key up in a hash map; see the package
+// comment for how.
+const (
+	ElementNext = slotNext // offsets in an element
+	ElementUsed = slotRef
+	ElementKey  = slotKey
+)
+
+// A HashLayout is where a hash map has its buckets and values.
+type HashLayout struct {
+	Buckets, Mask uint32
+	Value         uint32 // offset in an element
+	LRU           bool   // a lookup sets the word at ElementUsed to 1 if it is 0
+}
+
+// Hash returns the layout of a hash map.
+func (m *Map) Hash() HashLayout {
+	return HashLayout{m.place.buckets, m.place.mask, m.place.offset, m.hash.lru}
+}

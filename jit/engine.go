@@ -1,0 +1,268 @@
+package jit
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// An Engine runs proved programs as machine code: it is the engine "jit". What it
+// gives is what the machine gives that it is made of ([Engine.Machine]), down to
+// the addresses in registers. Executed is 0: machine code does not count.
+// It is not safe for concurrent use; [Engine.Share] makes another one.
+type Engine struct {
+	machine *vm.Machine
+	native  *vm.Native
+	proofs  []*verifier.Proof
+	code    *code // of all programs, made when first needed
+	lean    *code // of the one that runs start with, nil if it does more than look
+	tried   bool  // to make lean
+	frames  []engine.Frame
+	results []uint32
+	ctx     context.Context // of the run
+	closed  bool
+}
+
+var _ engine.Filter = (*Engine)(nil)
+
+// slice is how many instructions machine code may run before it must come back
+// to Go, which takes less than a millisecond.
+const slice = 1 << 20
+
+// New makes an engine of programs that have been proved safe, as
+// [vm.LoadProved] does. The error wraps [ErrUnsupported] where machine code
+// cannot run. Options.Trace is for the interpreter, and an error here.
+func New(o vm.Options, proofs ...*verifier.Proof) (*Engine, error) {
+	if err := Supported(); err != nil {
+		return nil, err
+	}
+	if o.Trace != nil {
+		return nil, errors.New("machine code cannot be traced: use the interpreter")
+	}
+	m, err := vm.LoadProved(o, proofs...)
+	if err != nil {
+		return nil, err
+	}
+	return newEngine(m, proofs)
+}
+
+func newEngine(m *vm.Machine, proofs []*verifier.Proof) (*Engine, error) {
+	n, err := m.Native()
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return &Engine{machine: m, native: n, proofs: proofs, ctx: context.Background()}, nil
+}
+
+// Name returns "jit".
+func (e *Engine) Name() string { return "jit" }
+
+// Machine returns the machine behind the code, for its maps and to select the
+// program. Its own Run runs machine code, too.
+func (e *Engine) Machine() *vm.Machine { return e.machine }
+
+// Select makes runs start with the program of that name.
+func (e *Engine) Select(name string) error {
+	if err := e.machine.Select(name); err != nil {
+		return err
+	}
+	err := e.lean.close()
+	e.lean, e.tried = nil, false
+	return err
+}
+
+// Close frees the code and closes the machine.
+func (e *Engine) Close() error {
+	e.closed = true
+	return errors.Join(e.code.close(), e.lean.close(), e.machine.Close())
+}
+
+// Share makes an engine that uses the maps of e, to run at the same time in
+// another goroutine, as [vm.Machine.Share] does.
+func (e *Engine) Share(o vm.Options) (*Engine, error) {
+	m, err := e.machine.Share(o)
+	if err != nil {
+		return nil, err
+	}
+	// Lookups now have to expect that elements move.
+	err = errors.Join(e.code.close(), e.lean.close())
+	e.code, e.lean, e.tried = nil, nil, false
+	if e.native, err = e.machine.Native(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return newEngine(m, e.proofs)
+}
+
+var errClosedEngine = errors.New("the engine is closed")
+
+// Run runs the program over each packet; see [engine.Engine] and
+// [vm.Machine.Run]. An error is a [*Fault] if machine code did what it must not.
+func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
+	if e.closed {
+		return errClosedEngine
+	}
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	if e.lean == nil {
+		return e.runAll(in, out)
+	}
+	for len(in) > 0 {
+		n := e.look(in, out)
+		if n < len(in) {
+			if err := e.runAll(in[n:n+1], out[n:n+1]); err != nil {
+				return err
+			}
+			n++
+		}
+		in, out = in[n:], out[n:]
+	}
+	return nil
+}
+
+// RunContext is Run with an end: when the context is done, the program that is
+// running is stopped within a millisecond, and with it the run, whose error is
+// the context's.
+func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engine.Result) error {
+	defer func(old context.Context) { e.ctx = old }(e.ctx)
+	e.ctx = ctx
+	for i := range in {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.Run(in[i:i+1], out[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// prepare makes the code that is needed.
+func (e *Engine) prepare() (err error) {
+	if !e.tried {
+		e.tried = true
+		e.lean, err = compileLean(e.native, hostFeatures(), e.proofs)
+	}
+	if err == nil && e.lean == nil && e.code == nil {
+		err = e.compile()
+	}
+	return err
+}
+
+func (e *Engine) compile() (err error) {
+	c := newCompiler(e.native, hostFeatures())
+	c.addPrograms(e.proofs)
+	if e.code, err = c.compile(); err == nil {
+		e.native.Install(e.execute, uint64(e.code.at(e.code.leave)))
+	}
+	return err
+}
+
+// runAll lets the machine run the programs, which calls execute for each packet.
+func (e *Engine) runAll(in []engine.Packet, out []engine.Result) (err error) {
+	if e.code == nil {
+		if err := e.compile(); err != nil {
+			return err
+		}
+	}
+	defer rescue(&err, debug.SetPanicOnFault(true))
+	return e.machine.Run(in, out)
+}
+
+// execute runs machine code from where the machine stands to the end of the run,
+// and does for it what it leaves to Go.
+func (e *Engine) execute() vm.Stop {
+	n, x := e.native, e.native.Exchange()
+	if !n.Budget(0, slice) {
+		return vm.StopBudget
+	}
+	given := x.Slice
+	at := e.code.at(e.code.entries[n.Start()])
+	base := uintptr(n.Base())
+	for {
+		enter(at, base, nil)
+		switch x.Why {
+		case whyExit:
+			return vm.StopExit
+		case whyCall:
+			if !n.Call(int(x.Slot)) {
+				return vm.StopFault
+			}
+			at = uintptr(x.Resume)
+		case whyStep:
+			slot := int(x.Slot)
+			next, why, more := n.Step(slot)
+			if !more {
+				return why
+			}
+			at = uintptr(x.Resume)
+			if next != slot+1 {
+				at = e.code.at(e.code.entries[next])
+			}
+		case whyReturn:
+			at = e.code.at(e.code.entries[n.Return()])
+		case whySlice:
+			if e.ctx.Err() != nil || !n.Budget(given-x.Slice, slice) {
+				return vm.StopBudget
+			}
+			given = x.Slice
+			runtime.Gosched()
+			at = uintptr(x.Resume)
+		}
+	}
+}
+
+// look judges packets with lean code and returns how many.
+func (e *Engine) look(in []engine.Packet, out []engine.Result) int {
+	e.frames = e.frames[:0]
+	for i := range in {
+		e.frames = append(e.frames, engine.Frame{Data: in[i].Data, WireLen: in[i].WireLen})
+	}
+	e.results = append(e.results[:0], make([]uint32, len(in))...)
+	n := e.Verdicts(e.frames, e.results)
+	for i := range n {
+		out[i] = engine.Result{Return: e.results[i], R0: uint64(e.results[i]), Data: in[i].Data}
+	}
+	return n
+}
+
+// Verdicts judges packets by their bytes; see [engine.Filter].
+func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
+	if e.closed || e.prepare() != nil || e.lean == nil {
+		return 0
+	}
+	verdicts = verdicts[:len(frames)]
+	for judged < len(frames) {
+		n, ok := e.judge(frames[judged:min(len(frames), judged+e.lean.chunk)], verdicts[judged:])
+		judged += n
+		if !ok {
+			break
+		}
+	}
+	return judged
+}
+
+// judge enters lean code once. It says no if that has ended early.
+func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, all bool) {
+	if len(frames) == 0 {
+		return 0, true
+	}
+	first := unsafe.Pointer(unsafe.SliceData(frames))
+	args := batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: unsafe.Add(first, len(frames)*int(frameSize))}
+	x := e.native.Exchange()
+	x.Why = whyExit
+	if err := guarded(e.lean.at(e.lean.batch), uintptr(e.native.Base()), unsafe.Pointer(&args)); err != nil {
+		return 0, false
+	}
+	runtime.KeepAlive(frames)
+	if x.Why == whyBail {
+		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), false
+	}
+	return len(frames), true
+}

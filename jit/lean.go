@@ -1,0 +1,140 @@
+package jit
+
+import (
+	"unsafe"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/jit/amd64"
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// Lean code is for programs that only look: they neither change the packet nor
+// its context, read of the context nothing but where the packet starts and ends,
+// call nothing that machine code cannot do itself, and have no loops. Such a
+// program needs no machine around each packet. Lean code runs it over many
+// packets in one go, and reads their bytes where they lie.
+
+const (
+	frameData    = int32(unsafe.Offsetof(engine.Frame{}.Data))
+	frameLen     = frameData + int32(unsafe.Sizeof(uintptr(0)))
+	frameWireLen = int32(unsafe.Offsetof(engine.Frame{}.WireLen))
+	frameSize    = int32(unsafe.Sizeof(engine.Frame{}))
+	verdictSize  = 4
+)
+
+// batchArgs is what lean code is given.
+type batchArgs struct {
+	frames   unsafe.Pointer // the first one
+	verdicts unsafe.Pointer
+	last     unsafe.Pointer // behind the last frame
+}
+
+// leanType tells where the fields that lean code knows lie in the context. It
+// says no for types whose packets start behind the link header.
+func (c *compiler) leanType(t abi.ProgType) bool {
+	context := abi.ContextOf(t)
+	if context == nil || t.FromNetwork() || t == abi.FlowDissector {
+		return false
+	}
+	offset := func(name string) uint64 { return uint64(context.Field(name).Offset) }
+	c.field.data, c.field.dataEnd, c.field.meta = offset("data"), offset("data_end"), offset("data_meta")
+	c.field.length = ^uint64(0)
+	if context == &abi.SKBuff {
+		c.field.length = offset("len")
+	}
+	return true
+}
+
+// isLean reports whether a program, analysed for lean code, only looks.
+func (c *compiler) isLean(p *program) bool {
+	if p.hasLoops() || p.hasFunctions() {
+		return false
+	}
+	for i := range p.blocks {
+		k := p.blocks[i].in
+		for slot := p.blocks[i].start; slot < p.blocks[i].end; slot += p.insns[slot].Width() {
+			if p.isNeeded(slot) && !c.looks(p, slot, &k) {
+				return false
+			}
+			c.pass(p, slot, &k)
+		}
+	}
+	return true
+}
+
+// looks reports whether lean code can do an instruction.
+func (c *compiler) looks(p *program, slot int, k *known) bool {
+	ins, regions := p.insns[slot], p.proof.Regions(slot)
+	changes := regions & (verifier.Context | verifier.Packet | verifier.Metadata)
+	switch ins.Op.Class() {
+	case ebpf.ClassLDX:
+		if regions == verifier.Packet || changes == 0 {
+			return true
+		}
+		return regions == verifier.Context && ins.Op.Bytes() == 4 && c.leanField(k.reg[ins.Src], ins.Off)
+	case ebpf.ClassST:
+		return changes == 0
+	case ebpf.ClassSTX:
+		return changes == 0
+	case ebpf.ClassJMP:
+		if ins.Op.Operation() == ebpf.Call {
+			return c.canInline(p, slot, k) && !c.n.Exchange().Shared
+		}
+		return ins.Op.Operation() != ebpf.Jcond && (!isExit(ins) || k.reg[0].isWord())
+	}
+	return true
+}
+
+func (c *compiler) leanField(base value, off int16) bool {
+	if !base.isConst() {
+		return false
+	}
+	switch base.n + uint64(off) - uint64(c.at.Context) {
+	case c.field.data, c.field.dataEnd, c.field.meta, c.field.length:
+		return true
+	}
+	return false
+}
+
+// compileLean makes lean code of the program that runs start with, or returns
+// nil if it does more than look.
+func compileLean(n *vm.Native, host features, proofs []*verifier.Proof) (*code, error) {
+	c := newCompiler(n, host)
+	c.addPrograms(proofs)
+	p := c.programs[n.Entry()]
+	c.programs = []*program{p}
+	if c.lean = c.leanType(p.typ); !c.lean {
+		return nil, nil
+	}
+	c.analyse(p)
+	if !c.isLean(p) {
+		return nil, nil
+	}
+	c.choosePlaces()
+	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
+	c.length = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Length)))
+	c.frames = c.take(c.exchange(batch))
+	c.verdicts = c.take(c.exchange(batch + 8))
+	c.last = c.take(c.exchange(batch + 16))
+	c.batch, c.next, c.bail = c.asm.NewLabel(), c.asm.NewLabel(), c.asm.NewLabel()
+	c.p = p
+	c.emitBatch()
+	c.emitProgram(p)
+	c.emitLater()
+	c.emitBail()
+	return c.finish()
+}
+
+// emitBail ends a batch in front of a packet that lean code cannot judge.
+func (c *compiler) emitBail() {
+	c.mark(-1)
+	c.asm.Bind(c.bail)
+	if c.frames.inRegister() {
+		c.asm.Store(amd64.W64, c.frames.mem, c.frames.reg)
+	}
+	c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Why)), whyBail)
+	c.asm.Ret()
+}
