@@ -6,8 +6,8 @@ import (
 	"github.com/bpflab/bpflab/jit/amd64"
 )
 
-// code is finished machine code, in executable memory.
-type code struct {
+// compiled is finished machine code, in executable memory.
+type compiled struct {
 	bytes   []byte
 	mem     *memory
 	entries map[int]int // where Go enters, by slot counted through all programs
@@ -24,12 +24,12 @@ type span struct {
 }
 
 // finish makes the code executable.
-func (c *compiler) finish() (*code, error) {
+func (c *compiler) finish() (*compiled, error) {
 	finished, err := c.asm.Finish()
 	if err != nil {
 		panic(err) // every label that is jumped to is bound
 	}
-	out := &code{bytes: finished.Bytes, entries: make(map[int]int, len(c.entries))}
+	out := &compiled{bytes: finished.Bytes, entries: make(map[int]int, len(c.entries))}
 	if c.lean {
 		out.batch, out.chunk = finished.LabelOffset(c.batch), max(1, slice/len(c.p.insns))
 	} else {
@@ -60,9 +60,9 @@ func spansOf(finished *amd64.Code, marks []mark) []span {
 }
 
 // at returns the address of code for enter.
-func (c *code) at(offset int) uintptr { return c.mem.addr() + uintptr(offset) }
+func (c *compiled) at(offset int) uintptr { return c.mem.addr() + uintptr(offset) }
 
-func (c *code) close() error {
+func (c *compiled) close() error {
 	if c == nil {
 		return nil
 	}

@@ -78,7 +78,8 @@ func (c *compiler) exchange(offset uintptr) amd64.Mem {
 }
 
 func newCompiler(n *vm.Native, host features) *compiler {
-	return &compiler{n: n, at: n.Layout(), host: host}
+	memory := place{reg: amd64.NoReg}
+	return &compiler{n: n, at: n.Layout(), host: host, length: memory, slice: memory}
 }
 
 // addPrograms takes the programs in, and finds out what there is to know.
@@ -181,7 +182,7 @@ func (c *compiler) take(mem amd64.Mem) place {
 }
 
 // compile makes the code of all programs, for one packet at a time.
-func (c *compiler) compile() (*code, error) {
+func (c *compiler) compile() (*compiled, error) {
 	c.entries, c.starts = map[int]amd64.Label{}, map[int]amd64.Label{}
 	for _, p := range c.programs {
 		c.analyse(p)

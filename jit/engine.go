@@ -20,9 +20,9 @@ type Engine struct {
 	machine *vm.Machine
 	native  *vm.Native
 	proofs  []*verifier.Proof
-	code    *code // of all programs, made when first needed
-	lean    *code // of the one that runs start with, nil if it does more than look
-	tried   bool  // to make lean
+	code    *compiled // of all programs, made when first needed
+	lean    *compiled // of the one that runs start with, nil if it does more than look
+	tried   bool      // to make lean
 	frames  []engine.Frame
 	results []uint32
 	ctx     context.Context // of the run
@@ -171,8 +171,17 @@ func (e *Engine) runAll(in []engine.Packet, out []engine.Result) (err error) {
 			return err
 		}
 	}
-	defer rescue(&err, debug.SetPanicOnFault(true))
-	return e.machine.Run(in, out)
+	panicOnFault, done := debug.SetPanicOnFault(true), false
+	defer func() {
+		if !done {
+			debug.SetPanicOnFault(panicOnFault)
+			err = faultOf(recover())
+		}
+	}()
+	err = e.machine.Run(in, out)
+	debug.SetPanicOnFault(panicOnFault)
+	done = true
+	return err
 }
 
 // execute runs machine code from where the machine stands to the end of the run,

@@ -101,7 +101,7 @@ func (c *compiler) leanField(base value, off int16) bool {
 
 // compileLean makes lean code of the program that runs start with, or returns
 // nil if it does more than look.
-func compileLean(n *vm.Native, host features, proofs []*verifier.Proof) (*code, error) {
+func compileLean(n *vm.Native, host features, proofs []*verifier.Proof) (*compiled, error) {
 	c := newCompiler(n, host)
 	c.addPrograms(proofs)
 	p := c.programs[n.Entry()]

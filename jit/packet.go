@@ -129,12 +129,13 @@ func (c *compiler) wireLengthTo(dst amd64.Reg) {
 // emitBatch is the loop around lean code: it goes through an array of
 // [engine.Frame] and writes what the program returns for each.
 func (c *compiler) emitBatch() {
-	args := func(offset uintptr) amd64.Mem { return amd64.At(argsReg, int32(offset)) }
 	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
-	c.asm.Bind(c.batch)
 	c.mark(-1)
+	c.asm.Bind(c.batch)
+	args := amd64.Reg(packetReg) // free until there is a packet
+	c.asm.MovRR(amd64.W64, args, argsReg)
 	for i, p := range []place{c.frames, c.verdicts, c.last} {
-		field := args(8 * uintptr(i))
+		field := amd64.At(args, int32(8*i))
 		if p.inRegister() {
 			c.asm.Load(amd64.W64, p.reg, field)
 		} else {
@@ -155,6 +156,11 @@ func (c *compiler) emitBatch() {
 	c.asm.Jcc(amd64.CondA, c.bail)
 	c.k = c.p.blocks[0].in
 	c.clearStack(c.p.proof.LiveStack(0))
+	for r, v := range c.k.reg {
+		if v.isConst() && c.p.blocks[0].liveIn&bit(ebpf.Register(r)) != 0 {
+			c.set(ebpf.Register(r), v.n)
+		}
+	}
 }
 
 // valueOf returns a register with what is in a place.

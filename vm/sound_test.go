@@ -15,6 +15,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/testdata/filters"
 	"github.com/bpflab/bpflab/testdata/packets"
 	programs "github.com/bpflab/bpflab/testdata/verifier"
@@ -69,7 +70,16 @@ func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand
 		return err
 	}
 	defer trusted.Close()
-	for _, m := range []*vm.Machine{checked, trusted} {
+	native, err := nativeEngine(seed, proofs)
+	if err != nil {
+		return err
+	}
+	machines := []*vm.Machine{checked, trusted}
+	if native != nil {
+		defer native.Close()
+		machines = append(machines, native.Machine())
+	}
+	for _, m := range machines {
 		if prepare != nil {
 			prepare(m)
 		}
@@ -90,8 +100,45 @@ func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand
 			!slices.Equal(want.Data, got[0].Data) || !reflect.DeepEqual(want.Events, got[0].Events) || (want.Fault == nil) != (got[0].Fault == nil) {
 			return fmt.Errorf("packet %d: checked %+v, trusted %+v\n%x %+v", i, want, got[0], in.Data, in.Meta)
 		}
+		if want.Fault != nil {
+			native = nil // machine code does not count instructions one by one
+		}
+		if err := sameNative(native, in, want); err != nil {
+			return fmt.Errorf("packet %d: %w\n%x %+v", i, err, in.Data, in.Meta)
+		}
+	}
+	if native != nil {
+		if err := sameMaps(checked.Maps(), native.Machine().Maps()); err != nil {
+			return fmt.Errorf("machine code: %w", err)
+		}
 	}
 	return sameMaps(checked.Maps(), trusted.Maps())
+}
+
+// nativeEngine makes an engine of machine code, where the host has it.
+func nativeEngine(seed uint64, proofs []*verifier.Proof) (*jit.Engine, error) {
+	if jit.Supported() != nil {
+		return nil, nil
+	}
+	o := soundOptions(seed)
+	o.Budget = 0
+	return jit.New(o, proofs...)
+}
+
+// sameNative runs machine code, too.
+func sameNative(e *jit.Engine, in engine.Packet, want engine.Result) error {
+	if e == nil {
+		return nil
+	}
+	var got [1]engine.Result
+	if err := e.Run([]engine.Packet{in}, got[:]); err != nil {
+		return err
+	}
+	if want.Return != got[0].Return || want.R0 != got[0].R0 || want.Redirect != got[0].Redirect ||
+		!slices.Equal(want.Data, got[0].Data) || !reflect.DeepEqual(want.Events, got[0].Events) || got[0].Fault != nil {
+		return fmt.Errorf("checked %+v, machine code %+v", want, got[0])
+	}
+	return nil
 }
 
 // fillMaps puts random values under small keys into what has none.
