@@ -26,7 +26,7 @@ type CaptureOptions struct {
 	SnapLen int
 
 	// RingSize is the memory in bytes for packets that have not been read yet,
-	// rounded up to what the kernel hands over at a time; 0 for 16 MiB.
+	// rounded up to what the kernel hands over at a time; 0 for 32 MiB.
 	RingSize int
 
 	// Latency is how long the kernel may keep a packet to gather more of them,
@@ -48,7 +48,7 @@ const AnyDevice = "any"
 
 // Defaults of CaptureOptions.
 const (
-	defaultRingSize = 16 << 20
+	defaultRingSize = 32 << 20
 	defaultLatency  = 10 * time.Millisecond
 )
 

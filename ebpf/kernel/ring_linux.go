@@ -23,11 +23,11 @@ type ring struct {
 	left   uint32 // packets in it
 }
 
-// blockSize is what the kernel hands over at a time, and so the longest packet
-// that fits in a ring, with its header: what the longest snapshot length of
-// capture files asks for. The memory is in the processor's cache when the reader
-// comes to it.
-const blockSize = 256 << 10
+// blockSize is what the kernel hands over at a time. It is also the longest packet
+// that a ring takes, with its header, and holds any that a capture file does.
+// Waiting is the dearest thing that a reader does, so blocks are large; and each
+// may be handed over for a single packet, so a ring needs many.
+const blockSize = 512 << 10
 
 // frameSize means nothing to TPACKET_V3 but must divide the block.
 const frameSize = 2048
