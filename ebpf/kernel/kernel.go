@@ -14,6 +14,10 @@ import (
 // asked for. errors.Is(err, errors.ErrUnsupported) holds for it.
 var ErrNotSupported = fmt.Errorf("eBPF in the kernel: %w on this system", errors.ErrUnsupported)
 
+// license lets programs call every helper; the kernel keeps some for programs
+// that say they are GPL-compatible.
+const license = "Dual BSD/GPL"
+
 // A VerifierError is the kernel's refusal of a program. %v prints one line,
 // the verifier's last word; %+v the whole log.
 type VerifierError struct {

@@ -17,10 +17,6 @@ import (
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
-// license lets programs call every helper; the kernel keeps some for programs
-// that say they are GPL-compatible.
-const license = "Dual BSD/GPL"
-
 // A Program is a program in the kernel. It must be closed.
 type Program struct {
 	prog *cilium.Program

@@ -3,9 +3,11 @@
 package kernel
 
 import (
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
 )
 
@@ -90,6 +92,27 @@ func (r *Records) Stop() error { return ErrNotSupported }
 
 // Close returns ErrNotSupported.
 func (r *Records) Close() error { return ErrNotSupported }
+
+// NewPackets returns ErrNotSupported.
+func (c *Collection) NewPackets(link cbpf.LinkType) (*Packets, error) { return nil, ErrNotSupported }
+
+// Packets reads packets that programs copy; there are none on this system.
+type Packets struct{}
+
+// Next returns ErrNotSupported.
+func (p *Packets) Next() (*capture.Packet, error) { return nil, ErrNotSupported }
+
+// Buffered returns false.
+func (p *Packets) Buffered() bool { return false }
+
+// Stop returns ErrNotSupported.
+func (p *Packets) Stop() error { return ErrNotSupported }
+
+// Stats returns ErrNotSupported.
+func (p *Packets) Stats() (FilterStats, error) { return FilterStats{}, ErrNotSupported }
+
+// Close returns ErrNotSupported.
+func (p *Packets) Close() error { return ErrNotSupported }
 
 // FillProgramArrays returns ErrNotSupported.
 func (c *Collection) FillProgramArrays() error { return ErrNotSupported }
