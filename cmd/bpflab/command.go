@@ -31,6 +31,7 @@ var commands = []command{
 	matchCommand,
 	runCommand,
 	verifyCommand,
+	attachCommand,
 	doctorCommand,
 }
 

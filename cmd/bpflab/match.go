@@ -197,7 +197,7 @@ func (m *matchRun) deliver(file string, number int, packet func() *capture.Packe
 		err = m.writer.Write(packet())
 	case m.count || m.quiet:
 	case m.json:
-		err = m.printJSON(file, number, packet())
+		err = m.printPacketJSON(file, number, packet())
 	default:
 		m.printLine(file, number, packet())
 	}

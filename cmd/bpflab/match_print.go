@@ -91,20 +91,25 @@ func (m *matchRun) printLine(file string, number int, p *capture.Packet) {
 	if len(m.inputs) > 1 {
 		fmt.Fprintf(m.out, "%s:", file)
 	}
+	m.printPacket(number, p)
+}
+
+// printPacket prints a packet as one line.
+func (a *app) printPacket(number int, p *capture.Packet) {
 	length := fmt.Sprint(p.WireLen)
 	if int(p.WireLen) != len(p.Data) {
 		length = fmt.Sprintf("%d/%d", len(p.Data), p.WireLen)
 	}
-	fmt.Fprintf(m.out, "%s %s %s %s\n",
-		m.paint(styleBold, fmt.Sprintf("%5d", number)),
-		m.paint(styleFaint, p.Timestamp().Format("2006-01-02 15:04:05.000000")),
-		m.paint(styleCyan, fmt.Sprintf("%5s", length)),
+	fmt.Fprintf(a.out, "%s %s %s %s\n",
+		a.paint(styleBold, fmt.Sprintf("%5d", number)),
+		a.paint(styleFaint, p.Timestamp().Format("2006-01-02 15:04:05.000000")),
+		a.paint(styleCyan, fmt.Sprintf("%5s", length)),
 		summarise(p))
 }
 
 // packetJSON is the object that --json prints for a packet.
 type packetJSON struct {
-	File     string `json:"file"`
+	File     string `json:"file,omitempty"` // "" for a live packet
 	Number   int    `json:"number"`
 	Time     string `json:"time"` // RFC 3339, UTC, nanoseconds
 	CapLen   int    `json:"caplen"`
@@ -113,8 +118,8 @@ type packetJSON struct {
 	Summary  string `json:"summary"`
 }
 
-func (m *matchRun) printJSON(file string, number int, p *capture.Packet) error {
-	encoder := json.NewEncoder(m.out)
+func (a *app) printPacketJSON(file string, number int, p *capture.Packet) error {
+	encoder := json.NewEncoder(a.out)
 	encoder.SetEscapeHTML(false) // summaries have ">" in them
 	return encoder.Encode(packetJSON{
 		File: file, Number: number, Time: p.Timestamp().Format(time.RFC3339Nano),

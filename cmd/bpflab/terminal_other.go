@@ -14,3 +14,7 @@ func isTerminalFile(f *os.File) bool {
 	null, err := os.Stat(os.DevNull)
 	return err != nil || !os.SameFile(info, null)
 }
+
+// endSignals are the signals on which a command that runs until it is told to
+// stop comes to an orderly end.
+var endSignals = []os.Signal{os.Interrupt}

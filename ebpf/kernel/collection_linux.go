@@ -19,6 +19,10 @@ import (
 // made when the first program names it. A Collection must be closed, which
 // closes its programs, too.
 type Collection struct {
+	// Log asks the kernel's verifier for its path through programs that it
+	// refuses, to be found in the [*VerifierError].
+	Log bool
+
 	specs    []abi.MapSpec
 	maps     []*cilium.Map // by index in specs, nil until a program names it
 	types    *btf.Spec     // of the object, nil if there is none
@@ -58,8 +62,8 @@ func (c *Collection) Close() error {
 
 // Load loads a program, with the maps that it names. The statistics are also
 // those of a program that the kernel's verifier refuses, for which the error is
-// a [*VerifierError] with the verifier's message but not the path to it: that
-// would be a line for each of the instructions, of which there may be millions.
+// a [*VerifierError] with the verifier's message. Without Log the path to it is
+// left out: a line for each of the instructions, of which there may be millions.
 func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 	insns, err := c.withMaps(p)
 	if err != nil {
@@ -79,7 +83,7 @@ func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 	loaded, log, err := newProgram(p.Name, &cilium.ProgramSpec{
 		Type: cilium.ProgramType(p.Type), AttachType: attach, AttachTo: p.AttachTo, Flags: p.Flags,
 		License: p.License, Instructions: code,
-	}, cilium.LogLevelStats)
+	}, c.logLevel())
 	if err != nil {
 		var refused *VerifierError
 		errors.As(err, &refused)
@@ -90,6 +94,13 @@ func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 	}
 	c.programs[p.Name] = loaded
 	return loaded, readStats(log), nil
+}
+
+func (c *Collection) logLevel() cilium.LogLevel {
+	if c.Log {
+		return cilium.LogLevelInstruction | cilium.LogLevelStats
+	}
+	return cilium.LogLevelStats
 }
 
 // FillProgramArrays puts the programs that have been loaded into the program

@@ -51,7 +51,9 @@ func (a *Attachment) Close() error { return ErrNotSupported }
 
 // A Collection is maps and programs in the kernel; there is none on this
 // system.
-type Collection struct{}
+type Collection struct {
+	Log bool
+}
 
 // NewCollection returns ErrNotSupported.
 func NewCollection(maps []abi.MapSpec, types []byte) (*Collection, error) {

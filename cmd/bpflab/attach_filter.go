@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/kernel"
+	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/ebpf/object"
+)
+
+// attachFilter runs a filter at the only hook until the end.
+func (r *attachRun) attachFilter(ctx context.Context, args []string) error {
+	text, err := r.expression(r.filterFlags.file, args)
+	if err != nil {
+		return err
+	}
+	h, err := r.filterHook()
+	if err != nil {
+		return err
+	}
+	link, err := r.linkOf(h)
+	if err != nil {
+		return err
+	}
+	options := r.filterFlags.options(link)
+	options.Live = h.Kind != kernel.HookXDP // where the tag is still in the bytes
+	if h.Kind == kernel.HookSocket {
+		options.SnapLen = uint32(r.snapLen)
+	}
+	p, err := filter.Compile(text, options)
+	if err != nil {
+		return err
+	}
+	if p.RejectsAll {
+		r.say("warning: the filter rejects all packets")
+	}
+	return inFilter(p, r.runClassic(ctx, h, link, p.Insns))
+}
+
+// filterHook is the hook of a filter, which sees packets and nothing else.
+func (r *attachRun) filterHook() (kernel.Hook, error) {
+	if len(r.hooks) != 1 {
+		return kernel.Hook{}, usagef("a filter takes one --to, such as --to socket:eth0; %d are given", len(r.hooks))
+	}
+	h := r.hooks[0]
+	atSocket := h.Kind == kernel.HookSocket
+	switch {
+	case !seesPackets(h.Kind):
+		return h, usagef("there are no packets at %v: a filter goes to a socket, xdp, tcx or cgroup hook", h)
+	case atSocket && r.action != "":
+		return h, usagef("a socket sees copies of packets: --action is for xdp, tcx and cgroup hooks")
+	case atSocket && r.options.Pin != "":
+		return h, usagef("a socket's filter ends with the socket: --pin is for other hooks")
+	case !atSocket && (r.extended || r.promisc):
+		return h, usagef("--ebpf and --promiscuous are for socket hooks")
+	case r.options.Pin != "" && r.action == "":
+		return h, usagef("nobody would read what a pinned filter copies: --pin goes with --action, or with a program")
+	case len(r.watch)+len(r.maps)+len(r.vars)+len(r.sizes) > 0 || r.program+r.progType != "":
+		return h, usagef("--prog, --type, --var, --map, --map-size and --watch are for programs, not for filters")
+	}
+	return h, nil
+}
+
+func seesPackets(k kernel.HookKind) bool {
+	return k == kernel.HookSocket || k == kernel.HookXDP || k.Type() == abi.SchedCLS || k.Type() == abi.CGroupSKB
+}
+
+// linkOf is what the packets at a hook begin with.
+func (r *attachRun) linkOf(h kernel.Hook) (cbpf.LinkType, error) {
+	if h.Kind.Type().FromNetwork() {
+		return cbpf.LinkRaw, nil
+	}
+	link, err := kernel.DeviceLinkType(h.Where, r.options.Netns)
+	switch {
+	case err != nil:
+		return 0, r.refused(err)
+	case h.Kind == kernel.HookSocket || link == cbpf.LinkEthernet || link == cbpf.LinkRaw:
+		return link, nil
+	}
+	// A packet socket makes a cooked header for such a device; other hooks have none.
+	return 0, noKernel(fmt.Errorf("%s has link headers of its own, which %v hooks do not hide: attach to socket:%[1]s", h.Where, h.Kind))
+}
+
+// runClassic runs a classic program at a hook.
+func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.LinkType, prog []bpf.RawInstruction) error {
+	if h.Kind == kernel.HookSocket {
+		return r.captureClassic(ctx, h, prog)
+	}
+	o := kernel.FilterOptions{
+		Match: kernel.Untouched(h.Kind), NoMatch: kernel.Untouched(h.Kind),
+		Copy: r.action == "" || r.output != "", SnapLen: r.snapLen,
+	}
+	switch r.action {
+	case "drop":
+		o.Match = kernel.Dropped(h.Kind)
+	case "pass":
+		o.NoMatch = kernel.Dropped(h.Kind)
+	}
+	linked, err := kernel.NewFilterProgram(h.Kind, prog, o)
+	if err != nil {
+		return err
+	}
+	c, loaded, err := r.load(linked, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	packets, err := c.NewPackets(link)
+	if err != nil {
+		return r.refused(err)
+	}
+	defer packets.Close()
+	a, err := r.attachTo(loaded[0], h, r.options)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	switch {
+	case r.options.Pin != "":
+		return nil
+	case !o.Copy:
+		<-ctx.Done()
+		return r.sayFiltered(packets, 0)
+	}
+	// What comes while the rest is read would put off the end.
+	stop := func() error { return errors.Join(a.Close(), packets.Stop()) }
+	n, err := r.readPackets(ctx, packets, link, stop)
+	return errors.Join(err, r.sayFiltered(packets, n))
+}
+
+// sayFiltered tells what a filter program has counted.
+func (r *attachRun) sayFiltered(p *kernel.Packets, read uint64) error {
+	stats, err := p.Stats()
+	if err != nil {
+		return r.refused(err)
+	}
+	switch {
+	case r.action != "":
+		r.say("%d packets, %d matched", stats.Seen, stats.Matched)
+	default:
+		r.say("%d packets, %d matched, %d shown, %d lost for want of room", stats.Seen, stats.Matched, read, stats.Lost)
+	}
+	return nil
+}
+
+// captureClassic captures with a classic program at a socket, or with its
+// translation.
+func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, prog []bpf.RawInstruction) error {
+	if !r.extended {
+		return r.capture(ctx, h, kernel.CaptureOptions{Filter: prog})
+	}
+	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+	if err != nil {
+		return err
+	}
+	c, loaded, err := r.load(&object.Linked{Programs: []object.LinkedProgram{{
+		Program: &object.Program{Name: "bpflab_filter", Type: lifted.Type, License: "Dual BSD/GPL"},
+		Insns:   lifted.Insns,
+	}}}, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return r.capture(ctx, h, kernel.CaptureOptions{Program: loaded[0]})
+}
+
+// capture captures at a socket.
+func (r *attachRun) capture(ctx context.Context, h kernel.Hook, o kernel.CaptureOptions) error {
+	o.Netns, o.Promiscuous, o.SnapLen = r.options.Netns, r.promisc, r.snapLen
+	c, err := kernel.OpenCapture(h.Where, o)
+	if err != nil {
+		return r.refused(err)
+	}
+	defer c.Close()
+	r.say("attached to %v", h)
+	n, err := r.readPackets(ctx, c, c.LinkType(), func() error { c.Stop(); return nil })
+	stats, statsErr := c.Stats()
+	if statsErr == nil {
+		r.say("%d packets matched, %d shown, %d lost for want of room, %d lost by the interface",
+			stats.Received, n, stats.Dropped, stats.InterfaceDropped)
+	}
+	return errors.Join(err, statsErr)
+}
+
+// say prints a line about what is going on, beside the data.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.errOut, "bpflab attach: "+format+"\n", args...)
+}
+
+// refused gives an error of the kernel path its status, and says where to look.
+func (r *attachRun) refused(err error) error {
+	const look = "'bpflab doctor' tells what works here"
+	var no *kernel.VerifierError
+	var at *kernel.AttachError
+	switch {
+	case errors.As(err, &no) && r.kernelLog:
+		return answerNo{fmt.Errorf("%+v", no)}
+	case errors.As(err, &no):
+		return answerNo{fmt.Errorf("%w (--kernel-log shows how it got there)", no)}
+	case errors.Is(err, kernel.ErrInUse) && errors.As(err, &at) && at.Hook.Kind == kernel.HookXDP && r.options.Pin == "":
+		return noKernel(fmt.Errorf("%w (--replace)", err))
+	case errors.Is(err, kernel.ErrInUse):
+		return noKernel(err)
+	case errors.Is(err, kernel.ErrNoTarget), errors.Is(err, syscall.ENODEV), errors.Is(err, fs.ErrNotExist):
+		return ioError(err)
+	case errors.Is(err, kernel.ErrNotPermitted), errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+		return noKernel(fmt.Errorf("%w; %s", err, look))
+	case isSyntax(err):
+		return err
+	}
+	return noKernel(err)
+}
