@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 	"github.com/bpflab/bpflab/vm/capture"
 )
 
-func compile(t *testing.T, text string, link cbpf.LinkType, live bool) []bpf.RawInstruction {
+func compileFor(t *testing.T, text string, link cbpf.LinkType, live bool) []bpf.RawInstruction {
 	t.Helper()
 	p, err := filter.Compile(text, filter.Options{LinkType: link, Live: live})
 	if err != nil {
@@ -29,23 +30,9 @@ func compile(t *testing.T, text string, link cbpf.LinkType, live bool) []bpf.Raw
 	return p.Insns
 }
 
-// frames are what the tests send: IPv4 and IPv6, fragments, tags, odd lengths.
-func frames() [][]byte {
-	tagged := func(f []byte, tci uint16) []byte {
-		tag := binary.BigEndian.AppendUint16([]byte{0x81, 0}, tci)
-		return append(append(bytes.Clone(f[:12]), tag...), f[12:]...)
-	}
-	all := [][]byte{udp(53), udp(80), tagged(udp(53), 42), tagged(udp(53), 7<<13|43), tagged(tagged(udp(80), 1), 42)}
-	fragment := udp(53)
-	fragment[21] = 3 // the offset
-	v6 := append(make([]byte, 12), 0x86, 0xdd, 0x60, 0, 0, 0, 0, 8, 17, 64)
-	v6 = append(v6, make([]byte, 32)...)
-	v6 = append(v6, 0x0f, 0xa0, 0, 53, 0, 8, 0, 0)
-	all = append(all, fragment, v6, make([]byte, 14), udp(53)[:30])
-	for _, n := range []int{128, 129, 512, 1400, 1514} {
-		all = append(all, append(udp(53), make([]byte, n-42)...))
-	}
-	return all
+// wholeFrames are the frames that the kernel sends.
+func wholeFrames() [][]byte {
+	return slices.DeleteFunc(frames(), func(f []byte) bool { return len(f) < 14 || len(f) > 1514 })
 }
 
 // An observer is a filter program that is attached, and its packets.
@@ -104,11 +91,11 @@ func matching(t *testing.T, prog []bpf.RawInstruction, in bool) (all [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range frames() {
+	for _, f := range wholeFrames() {
 		var meta cbpf.Metadata
 		data := f
-		if in && binary.BigEndian.Uint16(f[12:]) == 0x8100 {
-			meta.VLANPresent, meta.VLANTCI, meta.VLANProto = true, binary.BigEndian.Uint16(f[14:]), 0x8100
+		if proto := binary.BigEndian.Uint16(f[12:]); in && (proto == 0x8100 || proto == 0x88a8) {
+			meta.VLANPresent, meta.VLANTCI, meta.VLANProto = true, binary.BigEndian.Uint16(f[14:]), proto
 			data = append(bytes.Clone(f[:12]), f[16:]...)
 		}
 		v, err := m.Run(data, uint32(len(data)), &meta)
@@ -129,14 +116,14 @@ func TestObserve(t *testing.T) {
 	texts := []string{"", "udp port 53", "vlan", "vlan 42", "vlan 42 and udp", "ip6", "ip[6:2] & 0x1fff != 0", "greater 512", "len == 42"}
 	for _, text := range texts {
 		for _, hook := range []string{"tcx-in:a", "tcx-out:b"} {
-			prog := compile(t, text, cbpf.LinkEthernet, true)
+			prog := compileFor(t, text, cbpf.LinkEthernet, true)
 			n.observes(t, hook, text, prog, kernel.FilterOptions{Match: -1, NoMatch: -1, Copy: true}, matching(t, prog, hook == "tcx-in:a"))
 		}
 	}
 	// The frames of a virtual device have the tag beside them in XDP, too,
 	// where nothing tells of it; in "b" they have never lost it.
 	for _, text := range []string{"", "udp port 53 and not vlan", "ip6", "greater 512", "len == 42"} {
-		prog := compile(t, text, cbpf.LinkEthernet, false)
+		prog := compileFor(t, text, cbpf.LinkEthernet, false)
 		n.observes(t, "xdp:a", text, prog, kernel.FilterOptions{Match: 2, NoMatch: 2, Copy: true}, matching(t, prog, false))
 	}
 }
@@ -146,7 +133,7 @@ func (n *network) observes(t *testing.T, hook, text string, prog []bpf.RawInstru
 	t.Helper()
 	o := observe(t, hook, prog, cbpf.LinkEthernet, options)
 	before := time.Now()
-	for _, f := range frames() {
+	for _, f := range wholeFrames() {
 		if _, err := unix.Write(n.sender, f); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +151,7 @@ func (n *network) observes(t *testing.T, hook, text string, prog []bpf.RawInstru
 		}
 	}
 	stats, err := o.Stats()
-	if err != nil || stats != (kernel.FilterStats{Seen: uint64(len(frames())), Matched: uint64(len(want))}) {
+	if err != nil || stats != (kernel.FilterStats{Seen: uint64(len(wholeFrames())), Matched: uint64(len(want))}) {
 		t.Errorf("%s %q: %+v %v", hook, text, stats, err)
 	}
 }
@@ -174,7 +161,7 @@ func (n *network) observes(t *testing.T, hook, text string, prog []bpf.RawInstru
 func TestObserveDrops(t *testing.T) {
 	n := newNetwork(t)
 	const sent = 1000
-	o := observe(t, "tcx-in:a", compile(t, "udp", cbpf.LinkEthernet, true), cbpf.LinkEthernet,
+	o := observe(t, "tcx-in:a", compileFor(t, "udp", cbpf.LinkEthernet, true), cbpf.LinkEthernet,
 		kernel.FilterOptions{Match: -1, NoMatch: -1, Copy: true, SnapLen: 600, RingSize: 256 << 10})
 	frame := append(udp(53), make([]byte, 1400)...)
 	for range sent {
@@ -202,7 +189,7 @@ func TestFilterActs(t *testing.T) {
 		kind := parseHook(t, hook).Kind
 		pass, drop := kernel.Untouched(kind), kernel.Dropped(kind)
 		for dropped, o := range map[uint16]kernel.FilterOptions{53: {Match: drop, NoMatch: pass}, 80: {Match: pass, NoMatch: drop}} {
-			acting := observe(t, hook, compile(t, "udp port 53", cbpf.LinkEthernet, kind != kernel.HookXDP), cbpf.LinkEthernet, o)
+			acting := observe(t, hook, compileFor(t, "udp port 53", cbpf.LinkEthernet, kind != kernel.HookXDP), cbpf.LinkEthernet, o)
 			// Behind the filter: a packet socket would see what comes before tcx.
 			arrives := newCounter(t, "arrives", counting("", -1), object.Program{Type: abi.SchedCLS})
 			a := attach(t, arrives.Program, "tcx-in:a", kernel.AttachOptions{})
