@@ -27,5 +27,34 @@
 //   - The packet arrives on the loopback device; VLAN tags that the hardware
 //     has taken out cannot be given.
 //
+// # Live capture
+//
+// [OpenCapture] reads the packets of a device through a filter that runs in the
+// kernel: a packet socket (AF_PACKET) with a classic program, or an eBPF one, and
+// a ring of memory that the kernel fills and the reader empties (TPACKET_V3).
+//
+//	link, err := kernel.DeviceLinkType("eth0", "")
+//	p, err := filter.Compile("tcp port 80", filter.Options{LinkType: link, Live: true})
+//	c, err := kernel.OpenCapture("eth0", kernel.CaptureOptions{Filter: p.Insns})
+//	defer c.Close()
+//	for {
+//		p, err := c.Next()
+//		...
+//	}
+//
+// What the filter sees is not always what was on the wire:
+//
+//   - The outer VLAN tag of an incoming packet is not in its bytes. A program for
+//     live packets asks the kernel for it, and one that does not ask takes tagged
+//     packets for untagged ones: "tcp port 80" matches them live, but not in the
+//     capture, where the tag is in the bytes again.
+//   - Outgoing packets are seen before the device completes them: checksums are
+//     missing, and what the device will split is one long packet.
+//   - Packets of devices that have no link header, or none that we know, get a
+//     cooked one behind the filter. Most of it is there for the filter, too: what
+//     is not is refused.
+//
+// [CaptureStats] says what was lost, and where.
+//
 // On systems other than Linux every function returns [ErrNotSupported].
 package kernel

@@ -84,7 +84,7 @@ func TestCaptureRawDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	matched := replay(t, offline.Insns, all, kernelView(all, false))
+	matched := matchOffline(t, offline.Insns, all, kernelView(all, false))
 	if d := samePackets(drain(t, web), matched); d != "" || len(matched) == 0 {
 		t.Errorf("%d matches, %s", len(matched), d)
 	}
@@ -130,7 +130,7 @@ func TestCaptureCookedDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := replay(t, offline.Insns, all, kernelView(all, false))
+		want := matchOffline(t, offline.Insns, all, kernelView(all, false))
 		if d := samePackets(drain(t, live[i+1]), want); d != "" || len(want) == 0 && expr != "outbound" {
 			t.Errorf("%s: %d matches, %s", expr, len(want), d)
 		}
@@ -210,7 +210,7 @@ func TestCaptureAnyDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := replay(t, offline.Insns, all, kernelView(all, false))
+		want := matchOffline(t, offline.Insns, all, kernelView(all, false))
 		if d := samePackets(drain(t, live[i+1]), want); d != "" || len(want) == 0 {
 			t.Errorf("%s: %d matches, %s", expr, len(want), d)
 		}

@@ -145,7 +145,7 @@ func TestLiveIsOffline(t *testing.T) {
 		inFile := err == nil && !slices.Contains(liveOnly, f.Expr)
 		for end := range 2 {
 			all, have := everything.have[end], f.have[end]
-			want := replay(t, f.prog, all, kernelView(all, end == 0))
+			want := matchOffline(t, f.prog, all, kernelView(all, end == 0))
 			if d := samePackets(have, want); d != "" {
 				t.Errorf("%s: %s: on end %d live and replayed: %s", f.Where, f.Expr, end, d)
 			}
@@ -156,7 +156,7 @@ func TestLiveIsOffline(t *testing.T) {
 			if !strings.Contains(f.Expr, "vlan") {
 				all, have = untagged(all), untagged(have)
 			}
-			want = replay(t, offline.Insns, all, kernelView(all, false))
+			want = matchOffline(t, offline.Insns, all, kernelView(all, false))
 			if d := samePackets(have, want); d != "" {
 				t.Errorf("%s: %s: on end %d live and in a capture: %s", f.Where, f.Expr, end, d)
 			}
@@ -211,8 +211,8 @@ func untagged(all []*capture.Packet) []*capture.Packet {
 	return slices.DeleteFunc(slices.Clone(all), isTagged)
 }
 
-// replay returns those packets that a program matches.
-func replay(t *testing.T, prog []bpf.RawInstruction, all []*capture.Packet, view []engine.Packet) (matched []*capture.Packet) {
+// matchOffline returns those packets that a program matches.
+func matchOffline(t *testing.T, prog []bpf.RawInstruction, all []*capture.Packet, view []engine.Packet) (matched []*capture.Packet) {
 	t.Helper()
 	m, err := cbpf.New(prog)
 	if err != nil {

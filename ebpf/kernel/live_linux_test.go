@@ -1,13 +1,16 @@
 package kernel_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,6 +27,10 @@ import (
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/testdata/require"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/replay"
 )
 
 // keep is a filter that keeps n bytes of every packet.
@@ -46,6 +53,7 @@ func TestCaptureFrames(t *testing.T) {
 		if len(have) != len(want) {
 			t.Fatalf("%d packets of %d", len(have), len(want))
 		}
+		stored := store(t, have)
 		for i, p := range have {
 			m := p.Metadata()
 			if !bytes.Equal(p.Data, want[i]) || p.WireLen != uint32(len(want[i])) || p.LinkType != cbpf.LinkEthernet {
@@ -55,10 +63,75 @@ func TestCaptureFrames(t *testing.T) {
 				pktType != unix.PACKET_OUTGOING && m.PacketType == unix.PACKET_OUTGOING || (m.IngressIfIndex == 0) != (m.PacketType == unix.PACKET_OUTGOING) {
 				t.Errorf("%x: %+v", p.Data, m)
 			}
+			if q := stored[i]; !bytes.Equal(q.Data, p.Data) || q.WireLen != p.WireLen || q.Time != p.Time || q.Metadata().PacketType != m.PacketType {
+				t.Errorf("%v\nin pcapng %v", p, q)
+			}
 			if i > 0 && p.Time < have[i-1].Time || time.Since(p.Timestamp()).Abs() > time.Minute {
 				t.Errorf("packet %d at %v, the one before at %v", i, p.Timestamp(), have[i-1].Timestamp())
 			}
 		}
+	}
+}
+
+// store writes packets to a pcapng file and reads them back.
+func store(t *testing.T, all []*capture.Packet) (stored []*capture.Packet) {
+	t.Helper()
+	var file bytes.Buffer
+	w := capture.NewWriter(&file, capture.WriterOptions{Format: capture.PcapNG, LinkType: cbpf.LinkEthernet, Nanoseconds: true})
+	for _, p := range all {
+		if err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := capture.NewReader(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range all {
+		p, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, p.Clone())
+	}
+	return stored
+}
+
+// A capture is a source for replay: its packets go through an engine in batches,
+// where they lie. Reading them allocates nothing.
+func TestCaptureReplay(t *testing.T) {
+	require.Root(t)
+	w := newWire(t)
+	c := open(t, w.there, kernel.CaptureOptions{Latency: 50 * time.Millisecond})
+	var want [][]byte
+	for i := range 2000 {
+		want = append(want, binary.BigEndian.AppendUint32(bytes.Repeat([]byte{2}, 60), uint32(i)))
+	}
+	w.send(t, want...)
+	last, err := vm.NewClassic([]bpf.RawInstruction{{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: 60}, {Op: cbpf.ClassRET | cbpf.SrcA}}, vm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	seen := 0
+	err = replay.Run(replay.First(c, 1000), replay.Always(last), func(n int, p *capture.Packet, r []engine.Result) error {
+		if !bytes.Equal(p.Data, want[n-1]) || r[0].Return != uint32(n-1) {
+			t.Errorf("packet %d: %x, %d", n, p.Data, r[0].Return)
+		}
+		seen++
+		return nil
+	})
+	if err != nil || seen != 1000 {
+		t.Fatal(seen, err)
+	}
+	if !c.Buffered() {
+		t.Error("the others have come, too")
+	}
+	if n := testing.AllocsPerRun(500, func() { _, err = c.Next() }); n != 0 || err != nil {
+		t.Errorf("%v allocations a packet, %v", n, err)
 	}
 }
 
@@ -355,12 +428,8 @@ func TestCaptureLeaksNothing(t *testing.T) {
 	if after := descriptors(t); !slices.Equal(before, after) {
 		t.Errorf("descriptors before %v, after %v", before, after)
 	}
-	open, err := os.ReadFile("/proc/thread-self/net/packet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(open), "\n") - 2; n != 0 { // the head and the sender
-		t.Errorf("%d packet sockets live on\n%s", n, open)
+	if n, table := packetSockets(t); n != 1 { // the sender
+		t.Errorf("%d packet sockets live on\n%s", n, table)
 	}
 }
 
@@ -449,21 +518,76 @@ func TestCaptureNetns(t *testing.T) {
 	}
 }
 
-// Promiscuous captures see the frames of others on a device that would filter
-// them, and the device is as before when they are closed.
+// captureAndWait is the process that a test kills.
+func captureAndWait(device string) {
+	_, err := kernel.OpenCapture(device, kernel.CaptureOptions{Promiscuous: true})
+	fmt.Println("open:", err)
+	select {}
+}
+
+// Nothing of a capture outlives its process, even one that is killed.
+func TestCaptureKilled(t *testing.T) {
+	if device := os.Getenv("BPFLAB_CAPTURE"); device != "" {
+		captureAndWait(device)
+	}
+	require.Root(t)
+	w := newWire(t)
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestCaptureKilled$")
+	cmd.Env = append(os.Environ(), "BPFLAB_CAPTURE="+w.there)
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	if line != "open: <nil>\n" || promiscuity(t, w.there) != 1 {
+		t.Errorf("%q", line)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	if n := promiscuity(t, w.there); n != 0 {
+		t.Errorf("the device is promiscuous, %d times", n)
+	}
+	if n, table := packetSockets(t); n != 1 { // the sender
+		t.Errorf("%d packet sockets\n%s", n, table)
+	}
+}
+
+func promiscuity(t *testing.T, device string) int {
+	t.Helper()
+	l, err := netlink.LinkByName(device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Attrs().Promisc
+}
+
+// packetSockets counts those of the namespace.
+func packetSockets(t *testing.T) (int, string) {
+	t.Helper()
+	table, err := os.ReadFile("/proc/thread-self/net/packet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(table), "\n") - 1, string(table)
+}
+
+// A promiscuous capture leaves the device as it was.
 func TestCapturePromiscuous(t *testing.T) {
 	require.Root(t)
 	w := newWire(t)
 	for range 2 {
 		c := open(t, w.there, kernel.CaptureOptions{Promiscuous: true})
-		l, err := netlink.LinkByName(w.there)
-		if err != nil || l.Attrs().Promisc != 1 {
-			t.Errorf("%v, %v", l, err)
+		if n := promiscuity(t, w.there); n != 1 {
+			t.Errorf("the device is promiscuous %d times", n)
 		}
 		c.Close()
-	}
-	l, err := netlink.LinkByName(w.there)
-	if err != nil || l.Attrs().Promisc != 0 {
-		t.Errorf("%v, %v", l, err)
+		if n := promiscuity(t, w.there); n != 0 {
+			t.Errorf("after closing the device is promiscuous %d times", n)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -26,7 +28,11 @@ func inNetns(path string, f func() error) error {
 		// with the goroutine, so that there is no way back to fail.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(target.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("entering the network namespace %s: %w", path, err)
+			err = fmt.Errorf("entering the network namespace %s: %w", path, err)
+			if errors.Is(err, fs.ErrPermission) {
+				err = fmt.Errorf("%w; it takes CAP_SYS_ADMIN", err)
+			}
+			done <- err
 			return
 		}
 		done <- f()

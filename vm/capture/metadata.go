@@ -13,6 +13,7 @@ const (
 	packetHost      = 0
 	packetBroadcast = 1
 	packetMulticast = 2
+	packetOtherHost = 3
 	packetOutgoing  = 4
 )
 
@@ -132,6 +133,8 @@ func (p *Packet) blockMetadata(m *cbpf.Metadata) {
 		m.PacketType = packetMulticast
 	case reception == 3:
 		m.PacketType = packetBroadcast
+	case reception == 4:
+		m.PacketType = packetOtherHost
 	}
 	if queue, ok := p.Options.Uint32(OptQueue); ok {
 		m.Queue = uint16(queue) + 1
@@ -139,6 +142,29 @@ func (p *Packet) blockMetadata(m *cbpf.Metadata) {
 	if hash, ok := p.Options.Get(OptHash); ok && len(hash) == 5 && hash[0] == toeplitz {
 		m.RxHash = p.Options.order().Uint32(hash[1:])
 	}
+}
+
+// deviceOptions are the options of a packet by its type: the flags, direction in
+// the lowest two bits and reception above.
+var deviceOptions = func() (all [packetOutgoing + 1]Options) {
+	for pktType, flags := range map[uint8]uint32{
+		packetHost:      1 | 1<<2,
+		packetMulticast: 1 | 2<<2,
+		packetBroadcast: 1 | 3<<2,
+		packetOtherHost: 1 | 4<<2, // promiscuous
+		packetOutgoing:  2,
+	} {
+		all[pktType].Add(OptFlags, binary.LittleEndian.AppendUint32(nil, flags))
+	}
+	return all
+}()
+
+// options says in pcapng what is known of the direction.
+func (d device) options() Options {
+	if int(d.pktType) < len(deviceOptions) {
+		return deviceOptions[d.pktType]
+	}
+	return Options{}
 }
 
 // ipVersion gives the EtherType that goes with the first byte of an IP packet.

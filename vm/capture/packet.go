@@ -37,7 +37,8 @@ func (p *Packet) Timestamp() time.Time { return time.Unix(0, p.Time).UTC() }
 
 // SetDevice says where a packet comes from that is not read from a file: the
 // index of the interface and the packet type, PACKET_HOST to PACKET_OUTGOING of
-// <linux/if_packet.h>. It is what [Packet.Metadata] tells of it then.
+// <linux/if_packet.h>. [Packet.Metadata] tells both, and a [Writer] of pcapng
+// writes the type as the packet's flags.
 func (p *Packet) SetDevice(ifIndex uint32, pktType uint8) {
 	p.device = device{known: true, ifIndex: ifIndex, pktType: pktType}
 }

@@ -199,7 +199,11 @@ func (w *Writer) enhancedBlock(p *Packet, i *Interface) {
 	stamp := i.clock.fromNano(p.Time)
 	w.put32(uint32(p.Interface), uint32(stamp>>32), uint32(stamp), uint32(len(p.Data)), p.WireLen)
 	w.padded(p.Data)
-	w.options(p.Options, packetNumbers)
+	if options := p.Options; len(options.raw) > 0 || !p.device.known {
+		w.options(options, packetNumbers)
+	} else {
+		w.options(p.device.options(), packetNumbers)
+	}
 	w.endBlock(start)
 }
 
