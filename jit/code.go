@@ -14,6 +14,7 @@ type compiled struct {
 	leave   int         // see compiler.leave
 	batch   int         // lean code
 	chunk   int         // how many packets lean code may go through before it must come back to Go
+	perCPU  bool        // it takes values of the processor
 	spans   []span
 }
 
@@ -38,6 +39,7 @@ func (c *compiler) finish() (*compiled, error) {
 	for slot, l := range c.entries {
 		out.entries[slot] = finished.LabelOffset(l)
 	}
+	out.perCPU = c.perCPU
 	out.spans = spansOf(&finished, c.marks)
 	if out.mem, err = newMemory(out.bytes); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)

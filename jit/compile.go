@@ -12,10 +12,10 @@ import (
 
 // A compiler makes machine code of the programs of a machine.
 type compiler struct {
-	asm  amd64.Assembler
-	n    *vm.Native
-	at   vm.Layout
-	host features
+	tuning
+	asm amd64.Assembler
+	n   *vm.Native
+	at  vm.Layout
 
 	// lean code runs a program over many packets in one go (batch.go).
 	lean  bool
@@ -33,6 +33,7 @@ type compiler struct {
 	k       known          // before the instruction being compiled
 	fails   [2]amd64.Label // where a failed packet load goes, by whether it is in a function
 	labels  []amd64.Label
+	perCPU  bool     // the code takes values of the processor
 	later   []func() // code for rare cases, behind all else
 
 	entries                map[int]amd64.Label // where Go enters, by slot counted through all programs
@@ -77,16 +78,16 @@ func (c *compiler) exchange(offset uintptr) amd64.Mem {
 	return inArena(c.at.Exchange + uint32(offset))
 }
 
-func newCompiler(n *vm.Native, host features) *compiler {
+func newCompiler(n *vm.Native, t tuning) *compiler {
 	memory := place{reg: amd64.NoReg}
-	return &compiler{n: n, at: n.Layout(), host: host, length: memory, slice: memory}
+	return &compiler{tuning: t, n: n, at: n.Layout(), length: memory, slice: memory}
 }
 
 // addPrograms takes the programs in, and finds out what there is to know.
 func (c *compiler) addPrograms(proofs []*verifier.Proof) {
 	for i, bounds := range c.n.Programs() {
 		v := proofs[i].Program()
-		p := &program{proof: proofs[i], insns: v.Insns, typ: v.Type, absent: v.Absent, start: bounds[0]}
+		p := &program{proof: proofs[i], insns: v.Insns, typ: v.Type, absent: v.Absent, start: bounds[0], keep: !c.does(deadCode)}
 		p.findBlocks()
 		c.programs = append(c.programs, p)
 	}
@@ -170,16 +171,6 @@ func (c *compiler) choosePlaces() {
 
 // usesRCX reports whether shifts by a register need rcx.
 func (c *compiler) usesRCX() bool { return !c.host.BMI2 }
-
-// take takes a spare register for a number, or memory if there is none.
-func (c *compiler) take(mem amd64.Mem) place {
-	if len(c.spare) == 0 {
-		return place{amd64.NoReg, mem}
-	}
-	r := c.spare[0]
-	c.spare = c.spare[1:]
-	return place{r, mem}
-}
 
 // compile makes the code of all programs, for one packet at a time.
 func (c *compiler) compile() (*compiled, error) {

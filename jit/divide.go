@@ -22,7 +22,7 @@ func (c *compiler) divide(ins ebpf.Instruction, x, y value) {
 	} else if !signed && x.isWord() && y.isWord() {
 		w = amd64.W32 // several times as fast, and the same
 	}
-	if y.isConst() && !signed {
+	if y.isConst() && !signed && c.does(reciprocals) {
 		c.divideByConstant(ins, w, y.n)
 		return
 	}

@@ -25,6 +25,7 @@ type Engine struct {
 	tried   bool      // to make lean
 	frames  []engine.Frame
 	results []uint32
+	tuning  tuning
 	ctx     context.Context // of the run
 	closed  bool
 }
@@ -57,7 +58,7 @@ func newEngine(m *vm.Machine, proofs []*verifier.Proof) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	return &Engine{machine: m, native: n, proofs: proofs, ctx: context.Background()}, nil
+	return &Engine{machine: m, native: n, proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}, nil
 }
 
 // Name returns "jit".
@@ -96,7 +97,11 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 	if e.native, err = e.machine.Native(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	return newEngine(m, e.proofs)
+	other, err := newEngine(m, e.proofs)
+	if err == nil {
+		other.tuning = e.tuning
+	}
+	return other, err
 }
 
 var errClosedEngine = errors.New("the engine is closed")
@@ -115,11 +120,11 @@ func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
 	}
 	for len(in) > 0 {
 		n := e.look(in, out)
-		if n < len(in) {
-			if err := e.runAll(in[n:n+1], out[n:n+1]); err != nil {
+		if n == 0 {
+			if err := e.runAll(in[:1], out[:1]); err != nil {
 				return err
 			}
-			n++
+			n = 1
 		}
 		in, out = in[n:], out[n:]
 	}
@@ -147,7 +152,7 @@ func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engin
 func (e *Engine) prepare() (err error) {
 	if !e.tried {
 		e.tried = true
-		e.lean, err = compileLean(e.native, hostFeatures(), e.proofs)
+		e.lean, err = compileLean(e.native, e.tuning, e.proofs)
 	}
 	if err == nil && e.lean == nil && e.code == nil {
 		err = e.compile()
@@ -156,7 +161,7 @@ func (e *Engine) prepare() (err error) {
 }
 
 func (e *Engine) compile() (err error) {
-	c := newCompiler(e.native, hostFeatures())
+	c := newCompiler(e.native, e.tuning)
 	c.addPrograms(e.proofs)
 	if e.code, err = c.compile(); err == nil {
 		e.native.Install(e.execute, uint64(e.code.at(e.code.leave)))
@@ -230,22 +235,40 @@ func (e *Engine) execute() vm.Stop {
 // look judges packets with lean code and returns how many.
 func (e *Engine) look(in []engine.Packet, out []engine.Result) int {
 	e.frames = e.frames[:0]
+	if e.lean.perCPU && len(in) > 0 {
+		in = in[:sameCPU(in)]
+		e.native.UseProcessor(in[0].Meta.CPU)
+	}
 	for i := range in {
 		e.frames = append(e.frames, engine.Frame{Data: in[i].Data, WireLen: in[i].WireLen})
 	}
 	e.results = append(e.results[:0], make([]uint32, len(in))...)
-	n := e.Verdicts(e.frames, e.results)
+	n := e.verdicts(e.frames, e.results)
 	for i := range n {
 		out[i] = engine.Result{Return: e.results[i], R0: uint64(e.results[i]), Data: in[i].Data}
 	}
 	return n
 }
 
+// sameCPU returns how many of the packets, from the first on, came to the same
+// processor.
+func sameCPU(in []engine.Packet) int {
+	n := 1
+	for n < len(in) && in[n].Meta.CPU == in[0].Meta.CPU {
+		n++
+	}
+	return n
+}
+
 // Verdicts judges packets by their bytes; see [engine.Filter].
 func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
-	if e.closed || e.prepare() != nil || e.lean == nil {
+	if e.closed || e.prepare() != nil || e.lean == nil || e.lean.perCPU {
 		return 0
 	}
+	return e.verdicts(frames, verdicts)
+}
+
+func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
 	verdicts = verdicts[:len(frames)]
 	for judged < len(frames) {
 		n, ok := e.judge(frames[judged:min(len(frames), judged+e.lean.chunk)], verdicts[judged:])

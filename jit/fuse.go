@@ -11,7 +11,7 @@ import (
 // several steps what the processor has one instruction for. It returns how many
 // they were, 0 for none.
 func (c *compiler) emitFused(slot, end int) int {
-	if slot+1 >= end {
+	if slot+1 >= end || !c.does(fusion) {
 		return 0
 	}
 	ins, next := c.p.insns[slot], c.p.insns[slot+1]

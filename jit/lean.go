@@ -53,16 +53,30 @@ func (c *compiler) isLean(p *program) bool {
 	if p.hasLoops() || p.hasFunctions() {
 		return false
 	}
+	leavesTraces, mayBail := false, false
 	for i := range p.blocks {
 		k := p.blocks[i].in
 		for slot := p.blocks[i].start; slot < p.blocks[i].end; slot += p.insns[slot].Width() {
 			if p.isNeeded(slot) && !c.looks(p, slot, &k) {
 				return false
 			}
+			leavesTraces = leavesTraces || p.leavesTrace(slot)
+			mayBail = mayBail || isLegacy(p.insns[slot]) && !legacyInline(p.insns[slot], &k.reg)
 			c.pass(p, slot, &k)
 		}
 	}
-	return true
+	return !leavesTraces || !mayBail
+}
+
+// leavesTrace reports whether an instruction changes what other runs can see. A
+// program that does so must not be given up halfway.
+func (p *program) leavesTrace(slot int) bool {
+	ins := p.insns[slot]
+	switch ins.Op.Class() {
+	case ebpf.ClassST, ebpf.ClassSTX:
+		return p.proof.Regions(slot)&^verifier.Stack != 0
+	}
+	return isHelperCall(ins)
 }
 
 // looks reports whether lean code can do an instruction.
@@ -101,8 +115,11 @@ func (c *compiler) leanField(base value, off int16) bool {
 
 // compileLean makes lean code of the program that runs start with, or returns
 // nil if it does more than look.
-func compileLean(n *vm.Native, host features, proofs []*verifier.Proof) (*compiled, error) {
-	c := newCompiler(n, host)
+func compileLean(n *vm.Native, t tuning, proofs []*verifier.Proof) (*compiled, error) {
+	if !t.does(leanCode) {
+		return nil, nil
+	}
+	c := newCompiler(n, t)
 	c.addPrograms(proofs)
 	p := c.programs[n.Entry()]
 	c.programs = []*program{p}

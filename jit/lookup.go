@@ -2,6 +2,7 @@ package jit
 
 import (
 	"math/bits"
+	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -11,13 +12,14 @@ import (
 )
 
 // Lookups in arrays and hash maps that are known when compiling are code of
-// their own in place of the call. Package maps documents the layout.
+// their own in place of the call, as are the shortest of the other helper
+// functions. Package maps documents the layout.
 
 // inlineMap returns the map of a lookup that machine code can do itself, nil for
 // other calls.
 func (c *compiler) inlineMap(p *program, slot int, k *known) *maps.Map {
 	ins := p.insns[slot]
-	if !isHelperCall(ins) || ins.Imm != abi.MapLookupElem || !k.reg[1].isConst() || p.absent[slot] != "" {
+	if !c.does(inlineCalls) || !isHelperCall(ins) || ins.Imm != abi.MapLookupElem || !k.reg[1].isConst() || p.absent[slot] != "" {
 		return nil
 	}
 	if _, own := c.n.Helper(p.start + slot); !own {
@@ -39,14 +41,77 @@ func (c *compiler) inlineMap(p *program, slot int, k *known) *maps.Map {
 }
 
 // canInline reports whether lean code can do a call: a lookup whose key is on the
-// stack, not in the packet.
+// stack, not in the packet, or the time.
 func (c *compiler) canInline(p *program, slot int, k *known) bool {
+	if c.inlineSystem(p, slot) {
+		return isClock(p.insns[slot].Imm)
+	}
 	key := k.reg[2]
 	return c.inlineMap(p, slot, k) != nil && key.isConst() && uint64(c.at.StackTop)-key.n <= vm.StackSize
 }
 
-// useInline is what the code of a lookup reads.
+// inlineSystem reports whether a call is one of the short helper functions that
+// ask about the system, and the answer is in memory.
+func (c *compiler) inlineSystem(p *program, slot int) bool {
+	ins := p.insns[slot]
+	if !c.does(inlineCalls) || !isHelperCall(ins) {
+		return false
+	}
+	if _, own := c.n.Helper(p.start + slot); !own {
+		return false
+	}
+	switch id := ins.Imm; {
+	case isClock(id):
+		return c.at.Clock != 0
+	case id == abi.GetPrandomU32:
+		return c.at.Random != 0
+	default:
+		return id == abi.GetSMPProcessorID
+	}
+}
+
+// isClock reports whether a helper function tells the time. All clocks are the
+// same one.
+func isClock(id int32) bool {
+	return id == abi.KtimeGetNS || id == abi.KtimeGetBootNS || id == abi.KtimeGetTAINS || id == abi.KtimeGetCoarseNS
+}
+
+// askSystem makes the code of such a call.
+func (c *compiler) askSystem(slot int) {
+	switch id := c.p.insns[slot].Imm; {
+	case isClock(id):
+		c.asm.ALUMemImm(amd64.Add, amd64.W64, inArena(c.at.Clock), vm.ClockTick)
+		c.asm.Load(amd64.W64, amd64.RAX, inArena(c.at.Clock))
+	case id == abi.GetSMPProcessorID:
+		c.asm.Load(amd64.W32, amd64.RAX, c.exchange(unsafe.Offsetof(vm.Exchange{}.CPU)))
+	default:
+		c.randomNumber(slot)
+	}
+}
+
+// randomNumber takes one of the numbers that Go has made in advance, and leaves
+// for more when they are used up.
+func (c *compiler) randomNumber(slot int) {
+	used, next := inArena(c.at.Random), amd64.Mem{Base: baseReg, Index: scratch, Scale: 4, Disp: int32(c.at.Random) + 8}
+	more, done := c.asm.NewLabel(), c.asm.NewLabel()
+	c.asm.Load(amd64.W32, scratch, used)
+	c.asm.ALUImm(amd64.Cmp, amd64.W32, scratch, int32(vm.RandomNumbers))
+	c.asm.Jcc(amd64.CondAE, more)
+	c.asm.Load(amd64.W32, amd64.RAX, next)
+	c.asm.ALUMemImm(amd64.Add, amd64.W64, used, 1)
+	c.asm.Bind(done)
+	c.rarely(slot, func() {
+		c.asm.Bind(more)
+		c.leaveAt(slot, whyCall)
+		c.asm.Jmp(done)
+	})
+}
+
+// useInline is what the code in place of a call reads.
 func (c *compiler) useInline(p *program, slot int, k *known) (reads uint16, ok bool) {
+	if c.inlineSystem(p, slot) {
+		return 0, true
+	}
 	if c.inlineMap(p, slot, k) == nil {
 		return 0, false
 	}
@@ -56,8 +121,12 @@ func (c *compiler) useInline(p *program, slot int, k *known) (reads uint16, ok b
 	return bit(ebpf.R2), true
 }
 
-// inlineCall makes the code of a lookup, and says no for all other calls.
+// inlineCall makes the code of calls that need none, and says no for all others.
 func (c *compiler) inlineCall(slot int) bool {
+	if c.inlineSystem(c.p, slot) {
+		c.askSystem(slot)
+		return true
+	}
 	m := c.inlineMap(c.p, slot, &c.k)
 	if m == nil {
 		return false
@@ -95,6 +164,7 @@ func (c *compiler) addProcessor(step uint32) {
 	if step == 0 {
 		return
 	}
+	c.perCPU = true
 	c.asm.Load(amd64.W64, scratch, inArena(c.at.Processor))
 	c.asm.ImulImm(amd64.W64, scratch, scratch, int32(step))
 	c.asm.ALU(amd64.Add, amd64.W64, amd64.RAX, scratch)

@@ -48,8 +48,12 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 	ins := c.p.insns[slot]
 	n := int32(ins.Op.Bytes())
 	fail := c.failed(slot)
+	length := c.k.length
+	if !c.does(lengthFacts) {
+		length = 0
+	}
 	if ins.Op.Mode() == ebpf.ModeABS {
-		if least := uint32(ins.Imm) + uint32(n); least > c.k.length {
+		if least := uint32(ins.Imm) + uint32(n); least > length {
 			if ins.Imm > 1<<30 {
 				c.asm.Jmp(fail)
 			} else {
@@ -63,7 +67,7 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 	if !legacyInline(ins, &c.k.reg) {
 		return c.distantAddress(index, ins.Imm, n, fail)
 	}
-	if c.k.reg[ins.Src].bound()+uint64(ins.Imm)+uint64(n) > uint64(c.k.length) {
+	if c.k.reg[ins.Src].bound()+uint64(ins.Imm)+uint64(n) > uint64(length) {
 		c.asm.Lea(amd64.W32, scratch, amd64.At(index, ins.Imm+n))
 		if c.length.inRegister() {
 			c.asm.ALU(amd64.Cmp, amd64.W32, scratch, c.length.reg)

@@ -272,6 +272,9 @@ func (p *program) calleeReads(slot int) uint16 {
 
 // isNeeded reports whether an instruction does anything that matters.
 func (p *program) isNeeded(slot int) bool {
+	if p.keep {
+		return true
+	}
 	ins := p.insns[slot]
 	switch ins.Op.Class() {
 	case ebpf.ClassALU, ebpf.ClassALU64, ebpf.ClassLDX:

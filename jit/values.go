@@ -172,11 +172,23 @@ func (c *compiler) atFunction(p *program, b *block) (k known) {
 			k.reg[1] = constantOf(uint64(c.at.Context))
 		}
 	}
+	for i := range k.reg {
+		k.reg[i] = c.forget(k.reg[i])
+	}
 	return k
 }
 
 // pass changes what is known as an instruction does.
 func (c *compiler) pass(p *program, slot int, k *known) {
+	c.follow(p, slot, k)
+	if c.off != 0 {
+		for i := range k.reg {
+			k.reg[i] = c.forget(k.reg[i])
+		}
+	}
+}
+
+func (c *compiler) follow(p *program, slot int, k *known) {
 	ins := p.insns[slot]
 	r := &k.reg
 	switch ins.Op.Class() {

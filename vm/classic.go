@@ -1,6 +1,8 @@
 package vm
 
 import (
+	"math/rand/v2"
+
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/cbpf"
@@ -23,7 +25,9 @@ func NewClassic(prog []bpf.RawInstruction, o Options) (*Classic, error) {
 		return nil, err
 	}
 	machine.Budget = o.Budget
-	machine.Random = o.withDefaults().Random
+	if machine.Random = o.Random; o.Random == nil {
+		machine.Random = rand.New(rand.NewPCG(0, 0)).Uint32
+	}
 	return &Classic{machine}, nil
 }
 

@@ -61,7 +61,7 @@ var helpers = map[int32]helper{
 	abi.RingbufOutput:        ringOutput,
 	abi.RingbufQuery:         ringQuery,
 	abi.PerfEventOutput:      perfEventOutput,
-	abi.GetPrandomU32:        func(m *Machine, _ *[5]uint64) uint64 { return uint64(m.o.Random()) },
+	abi.GetPrandomU32:        func(m *Machine, _ *[5]uint64) uint64 { return uint64(m.number()) },
 	abi.GetSMPProcessorID:    func(m *Machine, _ *[5]uint64) uint64 { return uint64(m.in.Meta.CPU) },
 	abi.GetHashRecalc:        getHashRecalc,
 	abi.SKBLoadBytes:         skbLoadBytes,

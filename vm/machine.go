@@ -59,13 +59,6 @@ func (o Options) withDefaults() Options {
 	if o.CPUs == 0 {
 		o.CPUs = 1
 	}
-	if o.Random == nil {
-		o.Random = rand.New(rand.NewPCG(0, 0)).Uint32
-	}
-	if o.Clock == nil {
-		now := uint64(1e9)
-		o.Clock = func() uint64 { now += 1000; return now }
-	}
 	return o
 }
 
@@ -105,6 +98,7 @@ type Machine struct {
 
 	*state                          // of a run
 	iterations [maxFrames]iteration // of callbacks, by frame
+	generator  *rand.Rand           // of random numbers, where Options.Random does not say
 	run        func() stop          // machine code in place of the interpreter, nil for none
 	leaveCode  uint64               // address of code that returns to Go
 

@@ -38,7 +38,8 @@ type Exchange struct {
 	Length uint64  // of the packet
 	Saved  [4]uint64
 	Batch  [4]uint64
-	Shared bool // other machines use the maps at the same time
+	CPU    uint64 // that the packet's metadata names
+	Shared bool   // other machines use the maps at the same time
 }
 
 // A Layout tells the addresses, in the arena, that machine code needs.
@@ -56,6 +57,8 @@ type Layout struct {
 	Packet    uint32 // where packets start when a run does
 	Room      int    // bytes for packets there
 	Headers   uint32 // of the maps
+	Clock     uint32 // 8 bytes: the time, to which ClockTick is added before it is read; 0 if Go has the clock
+	Random    uint32 // 8 bytes: how many of RandomNumbers numbers of 4 bytes, which follow, are used; 0 if Go has them
 }
 
 // What a call to a function saves of its caller, and how much there is of
@@ -66,6 +69,9 @@ const (
 	FrameSlot   = unsafe.Offsetof(frame{}.pc)    // slot to return to
 	FrameSaved  = unsafe.Offsetof(frame{}.saved) // R6 to R9
 	FrameLoops  = unsafe.Offsetof(frame{}.loops)
+
+	ClockTick     = tickClock
+	RandomNumbers = len(numbers{}.made)
 
 	MaxFrames = maxFrames
 	MaxLoops  = maxLoops
@@ -98,7 +104,7 @@ func (n *Native) Exchange() *Exchange { return &n.m.exchange }
 func (n *Native) Layout() Layout {
 	m := n.m
 	at := func(offset uintptr) uint32 { return m.ctxMemory + stateOffset + uint32(offset) }
-	return Layout{
+	l := Layout{
 		Registers: at(unsafe.Offsetof(m.state.reg)), Loops: at(unsafe.Offsetof(m.state.loops)),
 		StackLow: at(unsafe.Offsetof(m.state.stackLow)), Depth: at(unsafe.Offsetof(m.state.depth)),
 		Processor: at(unsafe.Offsetof(m.state.processor)), Dirty: at(unsafe.Offsetof(m.state.dirty)),
@@ -107,6 +113,13 @@ func (n *Native) Layout() Layout {
 		Packet: m.packet.start + headRoom, Room: int(m.packet.end-m.packet.start) - headRoom,
 		Headers: uint32(m.headers),
 	}
+	if m.o.Clock == nil {
+		l.Clock = at(unsafe.Offsetof(m.state.clock))
+	}
+	if m.o.Random == nil {
+		l.Random = at(unsafe.Offsetof(m.state.random))
+	}
+	return l
 }
 
 // Programs returns the slots at which the programs start and end, counted
@@ -149,8 +162,13 @@ func (n *Native) MapAt(addr uint64) *maps.Map { return n.m.mapAt(addr) }
 // Start returns the slot that a run starts at, and notes where the packet lies.
 func (n *Native) Start() int {
 	n.locate()
+	n.m.exchange.CPU = uint64(n.m.in.Meta.CPU)
 	return n.m.pc
 }
+
+// UseProcessor makes a processor, by the number in a packet's metadata, the one
+// whose values code takes that runs without a machine around it.
+func (n *Native) UseProcessor(cpu uint32) { n.m.processor = int(cpu % uint32(n.m.o.CPUs)) }
 
 func (n *Native) locate() {
 	m := n.m

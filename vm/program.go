@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -106,7 +107,7 @@ func Load(c Collection, o Options) (_ *Machine, err error) {
 // newMachine makes a machine without memory. Its programs are known by number
 // from the start, because program arrays hold them.
 func newMachine(c Collection, o Options) *Machine {
-	m := &Machine{o: o.withDefaults(), collection: c, targets: map[int]bool{}}
+	m := &Machine{o: o.withDefaults(), collection: c, targets: map[int]bool{}, generator: rand.New(rand.NewPCG(0, 0))}
 	for _, p := range c.Programs {
 		m.programs = append(m.programs, program{name: p.Name, typ: p.Type})
 	}

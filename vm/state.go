@@ -21,7 +21,43 @@ type state struct {
 	processor int    // that the packet's metadata names, among those that the machine has
 	dirty     bool   // the packet may have changed
 	frames    [maxFrames]frame
+	clock     uint64 // nanoseconds, where Options.Clock does not say
+	random    numbers
 	exchange  Exchange
+}
+
+// numbers are random numbers made in advance, the first used of which are gone.
+type numbers struct {
+	used uint64
+	made [64]uint32
+}
+
+// tickClock is how many nanoseconds pass each time that the clock is asked.
+const tickClock = 1000
+
+// now asks the clock.
+func (m *Machine) now() uint64 {
+	if m.o.Clock != nil {
+		return m.o.Clock()
+	}
+	m.clock += tickClock
+	return m.clock
+}
+
+// number returns a random number.
+func (m *Machine) number() uint32 {
+	if m.o.Random != nil {
+		return m.o.Random()
+	}
+	r := &m.random
+	if r.used == uint64(len(r.made)) {
+		for i := range r.made {
+			r.made[i] = m.generator.Uint32()
+		}
+		r.used = 0
+	}
+	r.used++
+	return r.made[r.used-1]
 }
 
 // stateOffset is how far the state lies behind the context.
@@ -38,5 +74,6 @@ func (m *Machine) allocateContext() (err error) {
 	} else {
 		m.state = (*state)(unsafe.Add(m.mem.Base(), m.ctxMemory+stateOffset))
 	}
+	m.clock, m.random.used = 1e9, uint64(len(m.random.made))
 	return nil
 }

@@ -8,8 +8,8 @@ import "fmt"
 // tick is how many nanoseconds a jiffy has (CONFIG_HZ=250).
 const tick = 4_000_000
 
-func ktime(m *Machine, _ *[5]uint64) uint64   { return m.o.Clock() }
-func jiffies(m *Machine, _ *[5]uint64) uint64 { return m.o.Clock() / tick }
+func ktime(m *Machine, _ *[5]uint64) uint64   { return m.now() }
+func jiffies(m *Machine, _ *[5]uint64) uint64 { return m.now() / tick }
 
 // zero answers what is 0 in such a system: process and user numbers, the
 // address of the task, NUMA node, control group, routing realm, socket cookie.
