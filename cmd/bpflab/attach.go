@@ -51,22 +51,23 @@ type attachRun struct {
 	*app
 	filterFlags
 	objectFlags
-	to        []string
-	file      string
-	hooks     []kernel.Hook
-	mode      string
-	order     string
-	options   kernel.AttachOptions
-	netns     string
-	action    string
-	extended  bool
-	snapLen   int
-	promisc   bool
-	noVerify  bool
-	kernelLog bool
-	maps      []string
-	watch     []string
-	every     time.Duration
+	to          []string
+	file        string
+	hooks       []kernel.Hook
+	mode        string
+	order       string
+	options     kernel.AttachOptions
+	netns       string
+	action      string
+	extended    bool
+	snapLen     int
+	promisc     bool
+	noVerify    bool
+	kernelLog   bool
+	maps        []string
+	watch       []string
+	recordTypes []string
+	every       time.Duration
 
 	output string
 	limit  uint64
@@ -96,6 +97,7 @@ func bindAttach(a *app, flags *pflag.FlagSet) func([]string) error {
 	r.objectFlags.declare(flags, "that of the hook")
 	flags.StringArrayVar(&r.maps, "map", nil, "fill a map of the program: `NAME=FILE` in bpftool's JSON; can be given several times")
 	flags.StringArrayVar(&r.watch, "watch", nil, "print the map `NAME` whenever it has changed; can be given several times")
+	flags.StringArrayVar(&r.recordTypes, "record", nil, "the records of ring buffers and perf event arrays are of `STRUCT`, or MAP=STRUCT (default the one structure that has their size)")
 	flags.DurationVar(&r.every, "every", time.Second, "look at watched maps every `TIME`")
 	flags.BoolVar(&r.noVerify, "no-verify", false, "leave verifying to the kernel")
 	flags.BoolVar(&r.kernelLog, "kernel-log", false, "print the whole log of the kernel's verifier if it refuses the program")

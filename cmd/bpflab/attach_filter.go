@@ -183,12 +183,18 @@ func (r *attachRun) capture(ctx context.Context, h kernel.Hook, o kernel.Capture
 	defer c.Close()
 	r.say("attached to %v", h)
 	n, err := r.readPackets(ctx, c, c.LinkType(), func() error { c.Stop(); return nil })
-	stats, statsErr := c.Stats()
-	if statsErr == nil {
-		r.say("%d packets matched, %d shown, %d lost for want of room, %d lost by the interface",
-			stats.Received, n, stats.Dropped, stats.InterfaceDropped)
+	return errors.Join(err, r.sayCaptured(c, n))
+}
+
+// sayCaptured tells what the kernel has counted at a socket.
+func (r *attachRun) sayCaptured(c *kernel.Capture, read uint64) error {
+	stats, err := c.Stats()
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, statsErr)
+	r.say("%d packets matched, %d shown, %d lost for want of room, %d lost by the interface",
+		stats.Received, read, stats.Dropped, stats.InterfaceDropped)
+	return nil
 }
 
 // say prints a line about what is going on, beside the data.

@@ -23,7 +23,7 @@ typedef signed long long s64;
 #define VALUES(name, type) __typeof__(type) *name[]
 
 enum map_kind {
-	HASH = 1, ARRAY = 2, PROG_ARRAY = 3, PERCPU_ARRAY = 6, LRU_HASH = 9,
+	HASH = 1, ARRAY = 2, PROG_ARRAY = 3, PERCPU_HASH = 5, PERCPU_ARRAY = 6, LRU_HASH = 9,
 	LPM_TRIE = 11, ARRAY_OF_MAPS = 12, HASH_OF_MAPS = 13, RINGBUF = 27,
 };
 
@@ -41,9 +41,13 @@ static long (*const skb_store_bytes)(void *ctx, u32 off, const void *from, u32 l
 static long (*const l3_csum_replace)(void *ctx, u32 off, u64 from, u64 to, u64 flags) = (void *)10;
 static long (*const l4_csum_replace)(void *ctx, u32 off, u64 from, u64 to, u64 flags) = (void *)11;
 static long (*const tail_call)(void *ctx, void *map, u32 index) = (void *)12;
+static u64 (*const get_current_pid_tgid)(void) = (void *)14;
+static long (*const get_current_comm)(void *to, u32 size) = (void *)16;
 static long (*const skb_load_bytes)(const void *ctx, u32 off, void *to, u32 len) = (void *)26;
 static long (*const skb_pull_data)(void *ctx, u32 len) = (void *)39;
 static long (*const xdp_adjust_head)(void *ctx, int delta) = (void *)44;
+static u64 (*const get_current_cgroup_id)(void) = (void *)80;
+static long (*const probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static void *(*const ringbuf_reserve)(void *map, u64 size, u64 flags) = (void *)131;
 static void (*const ringbuf_submit)(void *data, u64 flags) = (void *)132;
 static long (*const loop)(u32 n, void *callback, void *arg, u64 flags) = (void *)181;
