@@ -18,9 +18,8 @@ type CaptureOptions struct {
 	Filter []bpf.RawInstruction
 
 	// Program is an eBPF program of type socket_filter in the place of Filter.
-	// The capture does not own it: it may be closed after OpenCapture. On
-	// [AnyDevice] it sees packets of the loopback device twice, which Filter
-	// does not.
+	// It is attached as it is: see [SocketFilter] for what it must do without.
+	// The capture does not own it: it may be closed after OpenCapture.
 	Program *Program
 
 	// SnapLen is the most bytes to keep of a packet, the link header included;

@@ -14,7 +14,9 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
+	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/testdata/packets"
 	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -109,6 +111,13 @@ func TestCaptureCookedDevice(t *testing.T) {
 		c := open(t, "ppp0", kernel.CaptureOptions{Filter: compile(t, expr, "ppp0"), RingSize: 1, Latency: 100 * time.Millisecond})
 		live = append(live, c)
 	}
+	for _, expr := range exprs {
+		if expr == "link[2:2] = 512" {
+			expr = "" // extended programs cannot ask for the device's type
+		}
+		c := open(t, "ppp0", kernel.CaptureOptions{Program: lifted(t, compile(t, expr, "ppp0"), cbpf.LinkLinuxSLL), RingSize: 1, Latency: 100 * time.Millisecond})
+		live = append(live, c)
+	}
 	samples := rawSamples()
 	writeAll(t, fd, samples)
 	for _, c := range live {
@@ -131,10 +140,32 @@ func TestCaptureCookedDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := matchOffline(t, offline.Insns, all, kernelView(all, false))
-		if d := samePackets(drain(t, live[i+1]), want); d != "" || len(want) == 0 && expr != "outbound" {
-			t.Errorf("%s: %d matches, %s", expr, len(want), d)
+		for how, c := range map[string]*kernel.Capture{"classic": live[i+1], "extended": live[len(exprs)+i+1]} {
+			// Every packet has that device's type.
+			if d := samePackets(drain(t, c), want); d != "" || len(want) == 0 && expr != "outbound" {
+				t.Errorf("%s, %s: %d matches, %s", expr, how, len(want), d)
+			}
 		}
 	}
+}
+
+// lifted loads the translation of a filter.
+func lifted(t *testing.T, prog []bpf.RawInstruction, link cbpf.LinkType) *kernel.Program {
+	t.Helper()
+	prog, err := kernel.SocketFilter(prog, link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := kernel.Load("filter", l.Type, l.Insns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
 }
 
 // What a filter reads of a cooked header that is made behind it is refused.
@@ -169,6 +200,10 @@ func TestCaptureAnyDevice(t *testing.T) {
 		if expr == "" {
 			o.Filter = nil
 		}
+		live = append(live, open(t, kernel.AnyDevice, o))
+	}
+	for _, expr := range exprs {
+		o := kernel.CaptureOptions{Program: lifted(t, compile(t, expr, kernel.AnyDevice), cbpf.LinkLinuxSLL2), RingSize: 1}
 		live = append(live, open(t, kernel.AnyDevice, o))
 	}
 	loopback := open(t, "lo", kernel.CaptureOptions{})
@@ -211,8 +246,10 @@ func TestCaptureAnyDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := matchOffline(t, offline.Insns, all, kernelView(all, false))
-		if d := samePackets(drain(t, live[i+1]), want); d != "" || len(want) == 0 {
-			t.Errorf("%s: %d matches, %s", expr, len(want), d)
+		for how, c := range map[string]*kernel.Capture{"classic": live[i+1], "extended": live[len(exprs)+i+1]} {
+			if d := samePackets(drain(t, c), want); d != "" || len(want) == 0 {
+				t.Errorf("%s, %s: %d matches, %s", expr, how, len(want), d)
+			}
 		}
 	}
 	for _, p := range drain(t, loopback) {

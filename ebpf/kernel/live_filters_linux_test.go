@@ -41,12 +41,13 @@ type liveFilter struct {
 	have [2][]*capture.Packet
 }
 
-// attach opens captures with a program for a filter. Their rings hold all that is
-// sent before it is read, and are not handed over too early.
-func (f *liveFilter) attach(t *testing.T, w *wire, prog []bpf.RawInstruction) {
-	f.prog = prog
+// attach opens captures for a filter. Their rings hold all that is sent before it
+// is read, and are not handed over too early.
+func (f *liveFilter) attach(t *testing.T, w *wire, o kernel.CaptureOptions) {
+	f.prog = o.Filter
+	o.RingSize, o.Latency = 2<<20, 100*time.Millisecond
 	for i, device := range []string{w.there, w.here} {
-		f.ends[i] = open(t, device, kernel.CaptureOptions{Filter: prog, RingSize: 2 << 20, Latency: 100 * time.Millisecond})
+		f.ends[i] = open(t, device, o)
 	}
 }
 
@@ -94,8 +95,8 @@ func TestLiveFiltersLikeLibpcap(t *testing.T) {
 				continue // the former read scratch memory before it was written
 			}
 			a, b := &liveFilter{Case: c}, &liveFilter{Case: c}
-			a.attach(t, w, liveProgram(t, c))
-			b.attach(t, w, prog)
+			a.attach(t, w, kernel.CaptureOptions{Filter: liveProgram(t, c)})
+			b.attach(t, w, kernel.CaptureOptions{Filter: prog})
 			ours, theirs = append(ours, a), append(theirs, b)
 		}
 		w.send(t, all...)
@@ -104,6 +105,33 @@ func TestLiveFiltersLikeLibpcap(t *testing.T) {
 			for end := range 2 {
 				if d := samePackets(ours[i].have[end], theirs[i].have[end]); d != "" {
 					t.Errorf("%s: %s: on end %d ours and libpcap's: %s", ours[i].Where, ours[i].Expr, end, d)
+				}
+			}
+		}
+	}
+}
+
+// A filter's translation, attached as an eBPF program, lets the same packets
+// through as the kernel's own of the classic program.
+func TestLiveExtended(t *testing.T) {
+	require.Root(t)
+	w := newWire(t)
+	all := frames()
+	for cases := range slices.Chunk(liveCases(), 15) {
+		var classic, extended []*liveFilter
+		for _, c := range cases {
+			prog := liveProgram(t, c)
+			a, b := &liveFilter{Case: c}, &liveFilter{Case: c}
+			a.attach(t, w, kernel.CaptureOptions{Filter: prog})
+			b.attach(t, w, kernel.CaptureOptions{Program: lifted(t, prog, c.LinkType)})
+			classic, extended = append(classic, a), append(extended, b)
+		}
+		w.send(t, all...)
+		drainAll(t, classic, extended)
+		for i := range classic {
+			for end := range 2 {
+				if d := samePackets(classic[i].have[end], extended[i].have[end]); d != "" {
+					t.Errorf("%s: %s: on end %d classic and extended: %s", classic[i].Where, classic[i].Expr, end, d)
 				}
 			}
 		}
@@ -122,14 +150,14 @@ func TestLiveIsOffline(t *testing.T) {
 	require.Root(t)
 	w := newWire(t)
 	everything := &liveFilter{}
-	everything.attach(t, w, nil)
+	everything.attach(t, w, kernel.CaptureOptions{})
 	var live []*liveFilter
 	all := frames()
 	for cases := range slices.Chunk(liveCases(), 30) {
 		var group []*liveFilter
 		for _, c := range cases {
 			f := &liveFilter{Case: c}
-			f.attach(t, w, liveProgram(t, c))
+			f.attach(t, w, kernel.CaptureOptions{Filter: liveProgram(t, c)})
 			group = append(group, f)
 		}
 		w.send(t, all...)

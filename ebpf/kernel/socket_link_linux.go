@@ -21,8 +21,8 @@ type link struct {
 var (
 	etherLink  = link{cbpf.LinkEthernet, 0, 12}
 	rawLink    = link{cbpf.LinkRaw, 0, -1}
-	cookedLink = link{cbpf.LinkLinuxSLL, 16, 14}
-	anyLink    = link{cbpf.LinkLinuxSLL2, 20, -1}
+	cookedLink = link{cbpf.LinkLinuxSLL, cookedHeader[cbpf.LinkLinuxSLL], 14}
+	anyLink    = link{cbpf.LinkLinuxSLL2, cookedHeader[cbpf.LinkLinuxSLL2], -1}
 )
 
 // reserve is the room that packets must have in front for what is put there: a

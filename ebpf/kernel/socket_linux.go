@@ -125,7 +125,7 @@ func (s *socket) attach(prog []bpf.RawInstruction) error {
 	if err := cbpf.Check(prog); err != nil {
 		return s.fail(op, err)
 	}
-	prog, err := s.link.inKernel(prog)
+	prog, err := SocketFilter(prog, s.link.typ)
 	if err != nil {
 		return s.fail(op, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/cbpf"
 )
@@ -21,6 +20,9 @@ func (e *CookedError) Error() string {
 	return fmt.Sprintf("instruction %d (%s) reads the cooked link header where the kernel has no such field",
 		e.Index, cbpf.Mnemonic(e.Ins, e.Index))
 }
+
+// cookedHeader has the lengths of the cooked headers.
+var cookedHeader = map[cbpf.LinkType]uint32{cbpf.LinkLinuxSLL: 16, cbpf.LinkLinuxSLL2: 20}
 
 // cookedFields says which extension of the kernel answers a load from a cooked
 // header.
@@ -38,12 +40,17 @@ var cookedFields = map[cbpf.LinkType]map[bpf.RawInstruction]uint32{
 	},
 }
 
-// inKernel turns a filter for the packets as they are delivered into one for the
-// packets as the kernel's filter sees them, which differ where the header is
-// cooked: it is not there. libpcap does the same (fix_program). "ld #len" stays
-// as it is in both, and does not count the cooked header.
-func (l *link) inKernel(prog []bpf.RawInstruction) ([]bpf.RawInstruction, error) {
-	if l.header == 0 {
+// SocketFilter turns a filter for packets of a link type as a capture delivers
+// them into one for packets as the kernel's filter sees them. They differ where
+// the header is cooked, LINUX_SLL and LINUX_SLL2: it is not there. [OpenCapture]
+// does this by itself with a classic filter; it is for one that is to be
+// translated to eBPF first. The error is a [*CookedError].
+//
+// libpcap does the same (fix_program). "ld #len" stays as it is in both, and does
+// not count the cooked header.
+func SocketFilter(prog []bpf.RawInstruction, t cbpf.LinkType) ([]bpf.RawInstruction, error) {
+	header, ok := cookedHeader[t]
+	if !ok {
 		return prog, nil
 	}
 	prog = slices.Clone(prog)
@@ -52,30 +59,33 @@ func (l *link) inKernel(prog []bpf.RawInstruction) ([]bpf.RawInstruction, error)
 		if !readsPacket(*ins) || ins.K >= cbpf.LLOff {
 			continue
 		}
-		if ins.K >= l.header {
-			ins.K -= l.header
+		if ins.K >= header {
+			ins.K -= header
 			continue
 		}
-		field, ok := cookedFields[l.typ][*ins]
+		field, ok := cookedFields[t][*ins]
 		if !ok {
 			return nil, &CookedError{i, *ins}
 		}
 		ins.K = cbpf.AdOff + field
 	}
-	if l.typ == cbpf.LinkLinuxSLL2 {
+	if t == cbpf.LinkLinuxSLL2 { // of AnyDevice
 		prog = append(slices.Clone(notLooped), prog...)
 	}
 	return prog, nil
 }
 
-// notLooped begins the filter for all devices: a loopback device would show each
-// packet twice, so those that it sends are left out. The program behind it finds
-// the accumulator as it is at the start.
+const packetOutgoing = 4 // PACKET_OUTGOING
+
+// notLooped begins the filter for all devices: the loopback device, which is
+// number 1 in every network namespace, would show each packet twice, so those
+// that it sends are left out. The program behind it finds the accumulator as it
+// is at the start.
 var notLooped = []bpf.RawInstruction{
 	{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: cbpf.AdOff + cbpf.AdPacketType},
-	{Op: cbpf.ClassJMP | cbpf.JEQ, K: unix.PACKET_OUTGOING, Jf: 3},
-	{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: cbpf.AdOff + cbpf.AdHWType},
-	{Op: cbpf.ClassJMP | cbpf.JEQ, K: unix.ARPHRD_LOOPBACK, Jf: 1},
+	{Op: cbpf.ClassJMP | cbpf.JEQ, K: packetOutgoing, Jf: 3},
+	{Op: cbpf.ClassLD | cbpf.SizeW | cbpf.ModeABS, K: cbpf.AdOff + cbpf.AdIfIndex},
+	{Op: cbpf.ClassJMP | cbpf.JEQ, K: 1, Jf: 1},
 	{Op: cbpf.ClassRET | cbpf.SrcK},
 	{Op: cbpf.ClassLD | cbpf.ModeIMM},
 }
