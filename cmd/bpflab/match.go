@@ -25,9 +25,10 @@ line: its number in the file, time (UTC), captured/wire length and a summary of
 its layers. With -p the filter is an existing classic program, in any form.
 
 --engine chooses what runs the filter: the classic interpreter (cbpf), the
-eBPF interpreter over its translation (interp), or both (all), which stops with
-status 1 at the first packet on which they disagree and shows both states. The
-default (auto) is the fastest that this machine has.
+eBPF interpreter over its translation (interp), machine code made of that (jit),
+or all of them (all), which stops with status 1 at the first packet on which two
+disagree and shows both states. The default (auto) is machine code where there
+can be any, or else cbpf.
 
 -j lets several processors judge packets, in pieces of the capture, which one of
 them reads. What is printed or written, and its order, stays the same.

@@ -9,12 +9,14 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/jit"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // engineWords are what --engine takes beside auto.
-const engineWords = "cbpf, interp or all"
+const engineWords = "cbpf, interp, jit or all"
 
 // A worker has the engines that run the filter in one goroutine.
 type worker struct {
@@ -28,7 +30,10 @@ func (m *matchRun) engineNames() (names []string, err error) {
 	switch m.engine {
 	case "all":
 		names = []string{"cbpf", "interp"}
-	case "auto", "cbpf", "interp":
+		if jit.Supported() == nil {
+			names = append(names, "jit")
+		}
+	case "auto", "cbpf", "interp", "jit":
 		names = []string{m.engine}
 	default:
 		return nil, usagef("--engine takes auto, %s, not %q", engineWords, m.engine)
@@ -81,15 +86,62 @@ func (m *matchRun) close() (err error) {
 	return err
 }
 
-// newEngine makes an engine that runs a classic program. The eBPF interpreter
-// gets its translation for a socket, whose return value is the classic one.
+// newEngine makes an engine that runs a classic program. The eBPF engines get
+// its translation for a socket, whose return value is the classic one.
 func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
-	if name != "interp" {
+	switch name {
+	case "cbpf":
 		return vm.NewClassic(prog, vm.Options{})
+	case "auto":
+		// The one machine takes longer programs than the other.
+		if e, err := newJIT(prog); err == nil {
+			return e, nil
+		}
+		return vm.NewClassic(prog, vm.Options{})
+	}
+	var e engine.Engine
+	var err error
+	if name == "jit" {
+		e, err = newJIT(prog)
+	} else {
+		e, err = newInterp(prog)
+	}
+	switch {
+	case errors.Is(err, jit.ErrUnsupported):
+		return nil, statusError{exitUnsupported, fmt.Errorf("engine %s: %w", name, err)}
+	case err != nil:
+		return nil, fmt.Errorf("engine %s: %w", name, err)
+	}
+	return e, nil
+}
+
+func newInterp(prog []bpf.RawInstruction) (engine.Engine, error) {
+	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+	if err != nil {
+		return nil, err
+	}
+	return vm.New(lifted.Type, lifted.Insns, vm.Options{})
+}
+
+// newJIT makes machine code: what it runs has to be proved first.
+func newJIT(prog []bpf.RawInstruction) (engine.Engine, error) {
+	if err := jit.Supported(); err != nil {
+		return nil, err
 	}
 	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
 	if err != nil {
-		return nil, fmt.Errorf("engine %s: %w", name, err)
+		return nil, err
 	}
-	return vm.New(lifted.Type, lifted.Insns, vm.Options{})
+	proof, report := verifier.Verify(&verifier.Program{Type: lifted.Type, Insns: lifted.Insns}, verifier.Options{})
+	if proof == nil {
+		return nil, report
+	}
+	e, err := jit.New(vm.Options{}, proof)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Run(nil, nil); err != nil { // compiles
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }

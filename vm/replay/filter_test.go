@@ -15,7 +15,9 @@ import (
 	"github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/testdata/captures"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
@@ -62,6 +64,28 @@ func lifted(expr string) maker {
 	}
 }
 
+// compiled is machine code, or where there is none what lifted makes.
+func compiled(expr string) maker {
+	if jit.Supported() != nil {
+		return lifted(expr)
+	}
+	return func(link cbpf.LinkType) (engine.Engine, error) {
+		p, err := filter.Compile(expr, filter.Options{LinkType: link})
+		if err != nil {
+			return nil, err
+		}
+		l, err := lift.Lift(p.Insns, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+		if err != nil {
+			return nil, err
+		}
+		proof, report := verifier.Verify(&verifier.Program{Type: l.Type, Insns: l.Insns}, verifier.Options{})
+		if report != nil {
+			return nil, report
+		}
+		return jit.New(vm.Options{}, proof)
+	}
+}
+
 var filterCases = []struct {
 	name string
 	make maker
@@ -77,6 +101,7 @@ var filterCases = []struct {
 	{"now and then a fault", program("ldb [23]\njeq #17, more\nret #1\nmore: ld #1\nld #2\nret #2", 4)},
 	{"always a fault", program("ld #1\nret a", 1)},
 	{"not a filter", lifted("udp or arp")},
+	{"machine code", compiled("tcp port 80 or ip6 protochain 17 or len > 200")},
 }
 
 func committed(t *testing.T, name string) []byte {
