@@ -93,7 +93,7 @@ func (r *attachRun) linkOf(h kernel.Hook) (cbpf.LinkType, error) {
 // runClassic runs a classic program at a hook.
 func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.LinkType, prog []bpf.RawInstruction) error {
 	if h.Kind == kernel.HookSocket {
-		return r.captureClassic(ctx, h, prog)
+		return r.captureClassic(ctx, h, link, prog)
 	}
 	o := kernel.FilterOptions{
 		Match: kernel.Untouched(h.Kind), NoMatch: kernel.Untouched(h.Kind),
@@ -154,9 +154,13 @@ func (r *attachRun) sayFiltered(p *kernel.Packets, read uint64) error {
 
 // captureClassic captures with a classic program at a socket, or with its
 // translation.
-func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, prog []bpf.RawInstruction) error {
+func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, link cbpf.LinkType, prog []bpf.RawInstruction) error {
 	if !r.extended {
 		return r.capture(ctx, h, kernel.CaptureOptions{Filter: prog})
+	}
+	prog, err := kernel.SocketFilter(prog, link)
+	if err != nil {
+		return err
 	}
 	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
 	if err != nil {
