@@ -166,6 +166,9 @@ func (c *compiler) leaveAt(slot int, why int32) {
 	back := c.asm.NewLabel()
 	c.asm.LeaLabel(scratch, back)
 	c.asm.Store(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Resume)), scratch)
+	if c.lean {
+		c.storeBatch()
+	}
 	c.leaveFor(why)
 	c.asm.Bind(back)
 	c.loadRegisters(p.live[slot])
@@ -208,6 +211,10 @@ func (c *compiler) loadRegisters(set uint16) {
 	}
 	if c.has.functions || set&frameReg != 0 {
 		c.asm.Load(amd64.W64, hostOf[ebpf.R10], c.register(ebpf.R10))
+	}
+	if c.lean {
+		c.loadBatch()
+		return
 	}
 	if c.has.legacy {
 		c.asm.Load(amd64.W64, packetReg, c.exchange(unsafe.Offsetof(vm.Exchange{}.Packet)))

@@ -15,6 +15,7 @@ type compiled struct {
 	batch   int         // lean code
 	chunk   int         // how many packets lean code may go through before it must come back to Go
 	perCPU  bool        // it takes values of the processor
+	leaves  bool        // lean code leaves for calls
 	spans   []span
 }
 
@@ -39,7 +40,7 @@ func (c *compiler) finish() (*compiled, error) {
 	for slot, l := range c.entries {
 		out.entries[slot] = finished.LabelOffset(l)
 	}
-	out.perCPU = c.perCPU
+	out.perCPU, out.leaves = c.perCPU, c.leaves
 	out.spans = spansOf(&finished, c.marks)
 	if out.mem, err = newMemory(out.bytes); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)

@@ -34,6 +34,7 @@ type compiler struct {
 	fails   [2]amd64.Label // where a failed packet load goes, by whether it is in a function
 	labels  []amd64.Label
 	perCPU  bool     // the code takes values of the processor
+	leaves  bool     // lean code leaves for calls
 	later   []func() // code for rare cases, behind all else
 
 	entries                map[int]amd64.Label // where Go enters, by slot counted through all programs

@@ -280,7 +280,7 @@ func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int)
 	return judged
 }
 
-// judge enters lean code once. It says no if that has ended early.
+// judge runs lean code over some packets. It says no if that has ended early.
 func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, all bool) {
 	if len(frames) == 0 {
 		return 0, true
@@ -289,12 +289,37 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, al
 	args := batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: unsafe.Add(first, len(frames)*int(frameSize))}
 	x := e.native.Exchange()
 	x.Why = whyExit
-	if err := guarded(e.lean.at(e.lean.batch), uintptr(e.native.Base()), unsafe.Pointer(&args)); err != nil {
+	err := e.enterLean(&args)
+	runtime.KeepAlive(frames)
+	if err != nil {
 		return 0, false
 	}
-	runtime.KeepAlive(frames)
 	if x.Why == whyBail {
 		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), false
 	}
 	return len(frames), true
+}
+
+// enterLean enters lean code, and does the calls that it leaves to Go.
+func (e *Engine) enterLean(args *batchArgs) (err error) {
+	panicOnFault, done := debug.SetPanicOnFault(true), false
+	defer func() {
+		if !done {
+			debug.SetPanicOnFault(panicOnFault)
+			err = faultOf(recover())
+		}
+	}()
+	if e.lean.leaves {
+		e.native.Watch()
+	}
+	x, base := e.native.Exchange(), uintptr(e.native.Base())
+	enter(e.lean.at(e.lean.batch), base, unsafe.Pointer(args))
+	for x.Why == whyCall {
+		e.native.Call(int(x.Slot)) // such helper functions refuse nothing
+		x.Why = whyExit
+		enter(uintptr(x.Resume), base, nil)
+	}
+	debug.SetPanicOnFault(panicOnFault)
+	done = true
+	return nil
 }

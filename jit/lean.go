@@ -13,8 +13,7 @@ import (
 
 // Lean code is for programs that only look: they neither change the packet nor
 // its context, read of the context nothing but where the packet starts and ends,
-// call nothing that machine code cannot do itself, and have no loops. Such a
-// program needs no machine around each packet. Lean code runs it over many
+// call nothing that has to do with a packet, and have no loops. Such a program needs no machine around each packet. Lean code runs it over many
 // packets in one go, and reads their bytes where they lie.
 
 const (
@@ -95,7 +94,7 @@ func (c *compiler) looks(p *program, slot int, k *known) bool {
 		return changes == 0
 	case ebpf.ClassJMP:
 		if ins.Op.Operation() == ebpf.Call {
-			return c.canInline(p, slot, k) && !c.n.Exchange().Shared
+			return c.canInline(p, slot, k) || c.isDetached(p, slot)
 		}
 		return ins.Op.Operation() != ebpf.Jcond && (!isExit(ins) || k.reg[0].isWord())
 	}
@@ -132,10 +131,9 @@ func compileLean(n *vm.Native, t tuning, proofs []*verifier.Proof) (*compiled, e
 	}
 	c.choosePlaces()
 	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
-	c.length = c.take(c.exchange(unsafe.Offsetof(vm.Exchange{}.Length)))
-	c.frames = c.take(c.exchange(batch))
-	c.verdicts = c.take(c.exchange(batch + 8))
-	c.last = c.take(c.exchange(batch + 16))
+	for i, p := range c.batchPlaces() {
+		*p = c.take(c.exchange(batch + 8*uintptr(i)))
+	}
 	c.batch, c.next, c.bail = c.asm.NewLabel(), c.asm.NewLabel(), c.asm.NewLabel()
 	c.p = p
 	c.emitBatch()
@@ -143,6 +141,49 @@ func compileLean(n *vm.Native, t tuning, proofs []*verifier.Proof) (*compiled, e
 	c.emitLater()
 	c.emitBail()
 	return c.finish()
+}
+
+// batchPlaces are the numbers that lean code keeps of its own, in the order of
+// their use; the first three are those of batchArgs.
+func (c *compiler) batchPlaces() [4]*place {
+	return [4]*place{&c.frames, &c.verdicts, &c.last, &c.length}
+}
+
+// isDetached reports whether a call is one that has to do with maps alone, not
+// with a packet: lean code may leave for Go to do it.
+func (c *compiler) isDetached(p *program, slot int) bool {
+	ins := p.insns[slot]
+	if !isHelperCall(ins) || p.absent[slot] != "" || p.proof.Regions(slot)&^(verifier.Stack|verifier.MapValue) != 0 {
+		return false
+	}
+	if _, own := c.n.Helper(p.start + slot); !own {
+		return false
+	}
+	switch ins.Imm {
+	case abi.MapLookupElem, abi.MapUpdateElem, abi.MapDeleteElem, abi.MapLookupPercpuElem,
+		abi.MapPushElem, abi.MapPopElem, abi.MapPeekElem, abi.GetPrandomU32:
+		return true
+	}
+	return isClock(ins.Imm)
+}
+
+// storeBatch and loadBatch keep lean code's own numbers while Go does a call.
+func (c *compiler) storeBatch() {
+	c.leaves, c.perCPU = true, true // what Go does may depend on the processor
+	for _, p := range c.batchPlaces() {
+		if p.inRegister() {
+			c.asm.Store(amd64.W64, p.mem, p.reg)
+		}
+	}
+}
+
+func (c *compiler) loadBatch() {
+	for _, p := range c.batchPlaces() {
+		if p.inRegister() {
+			c.asm.Load(amd64.W64, p.reg, p.mem)
+		}
+	}
+	c.asm.Load(amd64.W64, packetReg, amd64.At(c.valueOf(c.frames), frameData))
 }
 
 // emitBail ends a batch in front of a packet that lean code cannot judge.

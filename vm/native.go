@@ -85,8 +85,13 @@ func (m *Machine) Native() (*Native, error) {
 		return nil, errors.New("the memory of programs has no fixed place on this system")
 	}
 	m.exchange.Shared = m.shared
+	m.watchMaps()
 	return &Native{m}, nil
 }
+
+// Watch takes notice of maps that have been made since the last run, for code
+// that runs without a machine around it.
+func (n *Native) Watch() { n.m.watchMaps() }
 
 // Install makes every run call the function in place of the interpreter. It
 // returns why the run has ended. Code in the frames is the address of code that
