@@ -123,6 +123,7 @@ func (c *compiler) endian(ins ebpf.Instruction) {
 
 func (c *compiler) multiply(ins ebpf.Instruction, y value) {
 	w, dst := widthOf(ins), hostOf[ins.Dst]
+	y = narrowed(y, w == amd64.W32)
 	switch {
 	case !operandIsImmediate(ins, y):
 		c.asm.Imul(w, dst, hostOf[ins.Src])
