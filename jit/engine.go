@@ -10,6 +10,7 @@ import (
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/maps"
 )
 
 // An Engine runs proved programs as machine code: it is the engine "jit". What it
@@ -67,6 +68,9 @@ func (e *Engine) Name() string { return "jit" }
 // Machine returns the machine behind the code, for its maps and to select the
 // program. Its own Run runs machine code, too.
 func (e *Engine) Machine() *vm.Machine { return e.machine }
+
+// Maps returns the maps of the machine.
+func (e *Engine) Maps() *maps.Set { return e.machine.Maps() }
 
 // Select makes runs start with the program of that name.
 func (e *Engine) Select(name string) error {

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/lift"
+	"github.com/bpflab/bpflab/jit"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm/capture"
 )
 
@@ -63,14 +66,17 @@ func statusOf(err error) int {
 	var no answerNo
 	var capErr *capture.Error
 	var pathErr *fs.PathError
+	var report *verifier.Report
 	switch {
 	case errors.As(err, &status):
 		return status.status
+	case errors.Is(err, jit.ErrUnsupported):
+		return exitUnsupported
 	case errors.As(err, &capErr):
 		return exitInput
 	case errors.As(err, &pathErr):
 		return exitInput
-	case errors.As(err, &no):
+	case errors.As(err, &no), errors.As(err, &report):
 		return exitNo
 	case isSyntax(err):
 		return exitUsage
@@ -90,12 +96,23 @@ func isSyntax(err error) bool {
 		errors.As(err, &extendedSyntax) || errors.As(err, &extended) || errors.As(err, &liftErr)
 }
 
+// isRefusal reports whether err says that an engine does not take a program:
+// not on this host, or not without a proof.
+func isRefusal(err error) bool {
+	var report *verifier.Report
+	return errors.Is(err, jit.ErrUnsupported) || errors.As(err, &report)
+}
+
 // describe gives the text of an error for the terminal: a filter error with
-// the expression and a caret, all others on one line.
+// the expression and a caret, the verifier's report, all others on one line.
 func describe(err error) string {
 	var filterErr *filter.Error
 	if errors.As(err, &filterErr) {
 		return fmt.Sprintf("%+v", filterErr)
+	}
+	var report *verifier.Report
+	if errors.As(err, &report) {
+		return strings.TrimRight(fmt.Sprintf("%+v", report), "\n")
 	}
 	return err.Error()
 }

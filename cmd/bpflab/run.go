@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -27,10 +28,17 @@ clang builds it, assembly text, raw bytes or hexadecimal. Prints how often the
 program returned each verdict, by its name. 'bpflab disasm' lists the programs,
 maps and variables of an object.
 
-The machine runs in checked mode: it needs no verifier, and a bad access ends
-the program for that packet with an error that names the instruction, the line
-of C, the register and the address. Everything it does is repeatable: time and
-random numbers are fixed sequences, which --time and --seed begin elsewhere.
+--engine says how. checked is the interpreter that takes any program: it checks
+every access, and a bad one ends the program for that packet with an error that
+names the instruction, the line of C, the register and the address. interp and
+jit take programs that the verifier accepts, and print its report for others:
+interp is the interpreter without the checks that are proved to be superfluous,
+jit is machine code of this processor. All give the same results. auto, which is
+the default, takes the fastest of them that can run the program, and says so if
+the verifier rejects it; with --trace and --mem it takes checked at once.
+
+Everything that a machine does is repeatable: time and random numbers are fixed
+sequences, which --time and --seed begin elsewhere.
 
 The fields of the context are those of the capture: length, protocol, the
 interface, queue, hash and direction of pcapng, the interface and packet type of
@@ -66,10 +74,12 @@ type runRun struct {
 	time     uint64
 	cpus     int
 	cpu      uint32
+	engine   string
 	repeat   int
 	json     bool
 
 	withMemory bool
+	bytes      []byte         // of --mem
 	inputs     []contextInput // of --ctx
 
 	before int         // packets in earlier batches, for the trace
@@ -94,6 +104,7 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.Uint64Var(&r.time, "time", 1e9, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
 	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
+	flags.StringVar(&r.engine, "engine", "auto", "run the program with this `ENGINE`: auto, "+strings.Join(ebpfEngines, ", "))
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return func(args []string) error {
@@ -118,9 +129,15 @@ func (r *runRun) run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if r.bytes, err = hex.DecodeString(strings.Join(strings.Fields(r.memory), "")); err != nil {
+		return usagef("--mem wants bytes in hexadecimal, two digits each: %w", err)
+	}
 	p, err := r.load(name)
 	if err != nil {
 		return err
+	}
+	if r.withMemory {
+		p.provedFor(len(r.bytes))
 	}
 	if r.inputs, err = contextInputs(p.typ, r.context); err != nil {
 		return err
@@ -133,23 +150,43 @@ func (r *runRun) run(args []string) error {
 	if r.trace {
 		options.Trace = func(s *vm.Step) { r.printStep(p, s) }
 	}
-	machine, err := vm.Load(p.collection, options)
+	m, err := r.machine(p, options)
 	if err != nil {
-		return statusError{exitUsage, p.sizeHint(p.explain(err))}
+		return err
 	}
-	defer machine.Close()
-	if err := r.fillMaps(machine); err != nil {
+	defer m.Close()
+	if err := r.fillMaps(m); err != nil {
 		return err
 	}
 	if r.withMemory {
-		err = r.runMemory(machine, p)
+		err = r.runMemory(m, p)
 	} else {
-		err = r.runCapture(machine, p)
+		err = r.runCapture(m, p)
 	}
 	if r.dump {
-		return errors.Join(err, r.dumpMaps(machine))
+		return errors.Join(err, r.dumpMaps(m))
 	}
 	return err
+}
+
+// machine makes the engine that --engine asks for.
+func (r *runRun) machine(p *loaded, o vm.Options) (machine, error) {
+	name := r.engine
+	if name == "auto" && (r.trace || r.withMemory) {
+		name = engineChecked
+	} else if name == "auto" {
+		name = p.fastest()
+	}
+	m, err := newMachine(name, &p.runnable, o)
+	switch {
+	case isRefusal(err):
+		return nil, err
+	case err != nil:
+		return nil, statusError{exitUsage, p.sizeHint(p.explain(err))}
+	case r.engine == "auto" && p.report != nil:
+		fmt.Fprintf(r.errOut, "bpflab run: every access is checked, because the verifier rejects the program: %v\n", p.report)
+	}
+	return m, nil
 }
 
 // checkFlags refuses flags that do not go together.
@@ -157,6 +194,10 @@ func (r *runRun) checkFlags() error {
 	switch {
 	case r.withMemory == (r.input != ""):
 		return usagef("give a capture with -r, or bytes with --mem")
+	case r.engine != "auto" && !slices.Contains(ebpfEngines, r.engine):
+		return usagef("--engine takes auto, %s, not %q", strings.Join(ebpfEngines, ", "), r.engine)
+	case r.engine == engineJIT && r.trace:
+		return usagef("--trace is for the interpreter, not for machine code")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
 	case r.withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
@@ -185,14 +226,10 @@ func (r *runRun) clock() func() uint64 {
 }
 
 // runMemory runs the program once over the bytes of --mem and prints r0.
-func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
-	data, err := hex.DecodeString(strings.Join(strings.Fields(r.memory), ""))
-	if err != nil {
-		return usagef("--mem wants bytes in hexadecimal, two digits each: %w", err)
-	}
-	in := []engine.Packet{{Data: data, WireLen: uint32(len(data))}}
+func (r *runRun) runMemory(m machine, p *loaded) error {
+	in := []engine.Packet{{Data: r.bytes, WireLen: uint32(len(r.bytes))}}
 	out := make([]engine.Result, 1)
-	if err := (&arrival{machine, r, p.typ}).Run(in, out); err != nil {
+	if err := (&arrival{m, r, p.typ}).Run(in, out); err != nil {
 		return err
 	}
 	if out[0].Fault != nil {
@@ -207,20 +244,20 @@ func (r *runRun) runMemory(machine *vm.Machine, p *loaded) error {
 }
 
 // runCapture runs the program over the capture and reports what it did.
-func (r *runRun) runCapture(machine *vm.Machine, p *loaded) error {
+func (r *runRun) runCapture(m machine, p *loaded) error {
 	report := &runReport{app: r.app, program: p, counts: map[string]uint64{}, summary: r.out}
 	if r.toStdout() {
 		report.summary = r.errOut
 	}
 	for range r.repeat {
-		if err := r.replay(machine, report); err != nil {
+		if err := r.replay(m, report); err != nil {
 			return errors.Join(report.finish(r.json), err)
 		}
 	}
 	return report.finish(r.json)
 }
 
-func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
+func (r *runRun) replay(m machine, report *runReport) error {
 	in, err := r.open(r.input)
 	if err != nil {
 		return err
@@ -233,14 +270,14 @@ func (r *runRun) replay(machine *vm.Machine, report *runReport) error {
 	if err := report.open(r.output, r.verdicts, reader); err != nil {
 		return err
 	}
-	e := &arrival{machine, r, report.program.typ}
+	e := &arrival{m, r, report.program.typ}
 	return inFile(r.input, replay.Run(reader, replay.Always(e), report.packet))
 }
 
-// An arrival is a machine whose packets come in the way that the flags say:
+// An arrival is an engine whose packets come in the way that the flags say:
 // on one processor, with fields of the context set.
 type arrival struct {
-	*vm.Machine
+	machine
 	run *runRun
 	typ abi.ProgType
 }
@@ -256,7 +293,7 @@ func (a *arrival) Run(in []engine.Packet, out []engine.Result) error {
 			}
 		}
 	}
-	err := a.Machine.Run(in, out)
+	err := a.machine.Run(in, out)
 	a.run.before += len(in)
 	return err
 }

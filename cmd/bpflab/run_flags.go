@@ -107,8 +107,8 @@ func setMapSize(obj *object.Object, assignment string) error {
 // sizeHint adds to an error of loading what to do about an object's maps without
 // a size.
 func (l *loaded) sizeHint(err error) error {
-	for i := range l.collection.Maps {
-		if m := &l.collection.Maps[i]; l.object != nil && m.MaxEntries == 0 && errors.Is(err, maps.EINVAL) {
+	for i := range l.programs[0].Maps {
+		if m := &l.programs[0].Maps[i]; l.object != nil && m.MaxEntries == 0 && errors.Is(err, maps.EINVAL) {
 			return fmt.Errorf("%w; set it with --map-size %s=N", err, m.Name)
 		}
 	}

@@ -9,16 +9,17 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 )
 
 // A loaded program is what run makes a machine of, and what it needs to speak
 // of it: the names of verdicts and the source.
 type loaded struct {
-	name       string
-	typ        abi.ProgType
-	collection vm.Collection
-	object     *object.Object // nil if the program is no ELF object
+	runnable
+	name   string
+	typ    abi.ProgType
+	object *object.Object // nil if the program is no ELF object
 }
 
 // load reads the program that the arguments name.
@@ -37,27 +38,32 @@ func (r *runRun) load(name string) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	collection, err := plainCollection(data, typ)
+	program, err := plainProgram(data, typ)
+	if err == nil {
+		err = ebpf.Validate(program.Insns)
+	}
 	if err != nil && isClassic(data) {
 		return nil, usagef("%s is a classic program: 'bpflab lift' makes eBPF of it", name)
 	}
-	return &loaded{name: name, typ: typ, collection: collection}, inFile(name, err)
+	return &loaded{name: name, typ: typ, runnable: runnable{programs: []*verifier.Program{program}}}, inFile(name, err)
 }
 
-// plainCollection reads a program that is no object, with the maps that a text
+// plainProgram reads a program that is no object, with the maps that a text
 // declares.
-func plainCollection(data []byte, typ abi.ProgType) (vm.Collection, error) {
+func plainProgram(data []byte, typ abi.ProgType) (*verifier.Program, error) {
 	insns, format, err := ebpf.ParseAny(data)
-	if err == nil {
-		err = ebpf.Validate(insns)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case err != nil:
-		return vm.Collection{}, err
-	case format == ebpf.FormatAsm:
-		return vm.Assemble(string(data), typ)
+	p := &verifier.Program{Type: typ, Insns: insns, ContextSize: typ.ContextBytes()}
+	if format == ebpf.FormatAsm {
+		c, err := vm.Assemble(string(data), typ)
+		if err != nil {
+			return nil, err
+		}
+		p.Insns, p.Maps = c.Programs[0].Insns, c.Maps
 	}
-	return vm.Collection{Programs: []vm.Program{{Type: typ, Insns: insns}}}, nil
+	return p, nil
 }
 
 // isClassic reports whether data is a classic program, in any format.
@@ -99,9 +105,11 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 		return nil, inFile(name, err)
 	}
 	l := &loaded{name: p.Name, typ: p.Type, object: obj}
-	if l.collection, err = vm.CollectionOf(obj, p.Name); err != nil {
+	linked, err := obj.Link(p.Name)
+	if err != nil {
 		return nil, usage(inFile(name, err))
 	}
+	l.programs = verifier.ProgramsOf(linked)
 	return l, nil
 }
 

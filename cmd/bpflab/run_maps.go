@@ -5,34 +5,33 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/maps"
 )
 
 // fillMaps puts the elements of the --map files into the machine's maps.
-func (r *runRun) fillMaps(machine *vm.Machine) error {
+func (r *runRun) fillMaps(m machine) error {
 	for _, assignment := range r.maps {
 		name, file, ok := strings.Cut(assignment, "=")
 		if !ok {
 			return usagef("--map wants NAME=FILE, not %q", assignment)
 		}
-		m := machine.Maps().ByName(name)
-		if m == nil {
-			return noMap(name, mapNames(machine))
+		into := m.Maps().ByName(name)
+		if into == nil {
+			return noMap(name, mapNames(m))
 		}
 		data, err := r.readFile(file)
 		if err != nil {
 			return err
 		}
-		if err := m.ReadJSON(bytes.NewReader(data)); err != nil {
+		if err := into.ReadJSON(bytes.NewReader(data)); err != nil {
 			return usage(inFile(file, err))
 		}
 	}
 	return nil
 }
 
-func mapNames(machine *vm.Machine) (names []string) {
-	for _, m := range machine.Maps().All() {
+func mapNames(m machine) (names []string) {
+	for _, m := range m.Maps().All() {
 		names = append(names, m.Name())
 	}
 	return names
@@ -53,8 +52,8 @@ type mapJSON struct {
 	Elements json.RawMessage `json:"elements"`
 }
 
-func (r *runRun) dumpMaps(machine *vm.Machine) error {
-	for _, m := range machine.Maps().All() {
+func (r *runRun) dumpMaps(m machine) error {
+	for _, m := range m.Maps().All() {
 		if err := r.dumpMap(m); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/bpflab/bpflab/jit"
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +39,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PROGRAMS", programs)
 			e.Setenv("NO_COLOR", os.Getenv("NO_COLOR"))
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "jit" {
+				return jit.Supported() == nil, nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": status,

@@ -10,12 +10,10 @@ import (
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/cbpf/filter"
-	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/verifier"
-	"github.com/bpflab/bpflab/vm"
 )
 
 // A subject is a program to verify, and what the kernel needs to load it.
@@ -73,19 +71,12 @@ func ofPlain(name string, data []byte, typ abi.ProgType) ([]*subject, error) {
 	if typ == 0 {
 		typ = abi.XDP
 	}
-	insns, format, err := ebpf.ParseAny(data)
+	p, err := plainProgram(data, typ)
 	if err != nil {
 		return nil, inFile(name, err)
 	}
-	p := verifier.Program{Name: fileTitle(name), Type: typ, Insns: insns, ContextSize: typ.ContextBytes()}
-	if format == ebpf.FormatAsm {
-		c, err := vm.Assemble(string(data), typ)
-		if err != nil {
-			return nil, inFile(name, err)
-		}
-		p.Insns, p.Maps = c.Programs[0].Insns, c.Maps
-	}
-	return []*subject{{Program: p}}, nil
+	p.Name = fileTitle(name)
+	return []*subject{{Program: *p}}, nil
 }
 
 // ofObject links the programs of an object one by one, so that each is judged

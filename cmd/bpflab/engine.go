@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/bpflab/bpflab/jit"
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/maps"
+	"github.com/bpflab/bpflab/vm/replay"
+)
+
+// The engines for eBPF programs, by the names that --engine takes.
+const (
+	engineChecked = "checked" // the interpreter, checking every access: it takes programs that are not proved
+	engineInterp  = "interp"  // the interpreter, spared the checks by a proof
+	engineJIT     = "jit"     // machine code
+)
+
+// ebpfEngines lists them, the slowest first.
+var ebpfEngines = []string{engineChecked, engineInterp, engineJIT}
+
+// A runnable is programs that share maps, the first of which is the one that
+// runs, and what the verifier says of them once it is asked.
+type runnable struct {
+	programs []*verifier.Program
+	proofs   []*verifier.Proof
+	report   *verifier.Report // of the first program that is rejected
+}
+
+// prove asks the verifier and reports whether all programs are proved.
+func (r *runnable) prove() bool {
+	for _, p := range r.programs[len(r.proofs):] {
+		if r.report != nil {
+			break
+		}
+		var proof *verifier.Proof
+		if proof, r.report = verifier.Verify(p, verifier.Options{}); proof != nil {
+			r.proofs = append(r.proofs, proof)
+		}
+	}
+	return r.report == nil
+}
+
+// provedFor has the programs proved for contexts of n bytes, where contexts are
+// bytes.
+func (r *runnable) provedFor(n int) {
+	for _, p := range r.programs {
+		p.ContextSize = n
+	}
+}
+
+// rejected returns the report with a packet on which the program does what it
+// must not, if one is found.
+func (r *runnable) rejected() error {
+	r.report.Witness = replay.Witness(r.programs[len(r.proofs)], r.report, 0)
+	return r.report
+}
+
+// fastest names the fastest engine that can run the programs here.
+func (r *runnable) fastest() string {
+	switch {
+	case !r.prove():
+		return engineChecked
+	case jit.Supported() != nil:
+		return engineInterp
+	}
+	return engineJIT
+}
+
+// collection is the programs without what the verifier knows of them.
+func (r *runnable) collection() vm.Collection {
+	c := vm.Collection{Maps: r.programs[0].Maps}
+	for _, p := range r.programs {
+		c.Programs = append(c.Programs, vm.Program{Name: p.Name, Type: p.Type, Insns: p.Insns, Absent: p.Absent})
+	}
+	return c
+}
+
+// A machine is an engine whose programs have maps.
+type machine interface {
+	engine.Engine
+	Maps() *maps.Set
+}
+
+// newMachine makes an engine by its name. The error is a [*verifier.Report] if
+// the engine needs a proof and there is none.
+func newMachine(name string, r *runnable, o vm.Options) (machine, error) {
+	switch name {
+	case engineChecked:
+		return vm.Load(r.collection(), o)
+	case engineInterp:
+		if !r.prove() {
+			return nil, r.rejected()
+		}
+		return vm.LoadProved(o, r.proofs...)
+	case engineJIT:
+		if err := jit.Supported(); err != nil {
+			return nil, fmt.Errorf("engine jit: %w", err)
+		}
+		if !r.prove() {
+			return nil, r.rejected()
+		}
+		return jit.New(o, r.proofs...)
+	}
+	return nil, usagef("there is no engine %q", name)
+}
