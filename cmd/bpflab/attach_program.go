@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/ebpf/object"
 )
@@ -57,7 +58,10 @@ func (r *attachRun) attachProgram(ctx context.Context, file string) error {
 
 // plainLinked makes what an object would give of a program that is none.
 func plainLinked(file string, data []byte, h kernel.Hook) (*object.Linked, error) {
-	c, err := plainCollection(data, h.Kind.Type())
+	plain, err := plainProgram(data, h.Kind.Type())
+	if err == nil {
+		err = ebpf.Validate(plain.Insns)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +72,8 @@ func plainLinked(file string, data []byte, h kernel.Hook) (*object.Linked, error
 		p.AttachType, p.AttachTo = rawTracepoint, h.Where
 	}
 	return &object.Linked{
-		Programs: []object.LinkedProgram{{Program: p, Insns: c.Programs[0].Insns}},
-		Maps:     c.Maps,
+		Programs: []object.LinkedProgram{{Program: p, Insns: plain.Insns}},
+		Maps:     plain.Maps,
 	}, nil
 }
 
