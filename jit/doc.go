@@ -98,7 +98,7 @@
 //   - Preemption is refused there, for the same reason. The garbage collector
 //     stops the world at least once in a cycle and waits for every running
 //     goroutine: a loop of 20 ms in machine code delays all goroutines of the
-//     process by 20 ms. Hence the budget: every backward jump counts down, and
+//     process by 20 ms. Hence the budget: each round of a loop counts down, and
 //     after a fraction of a millisecond the code leaves, and Go looks whether
 //     the context was cancelled and lets the scheduler in.
 //   - The stack is never scanned, moved or printed while code runs on it: all
