@@ -1,71 +1,119 @@
-package jit_test
+package jit
 
 import (
+	"cmp"
 	"testing"
+	"time"
 
-	"github.com/bpflab/bpflab/cbpf/filter"
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/ebpf/lift"
-	"github.com/bpflab/bpflab/jit"
+	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
-	"github.com/bpflab/bpflab/vm/engine"
 )
 
-var webPacket = []byte("\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02\x08\x00\x45\x00\x00\x32\x00\x01\x40\x00\x40\x06\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02\x9c\x40\x00\x50\x00\x00\x00\x01\x00\x00\x00\x01\x50\x10\x20\x00\x00\x00\x00\x00abcdefghij")
+// The benchmarks compare machine code with its peers on machines that have other
+// work to do. So the peers take turns, many short ones, and of each the fastest
+// turn counts, which other work disturbs least.
 
-func proofOf(t testing.TB, expr string, hook abi.Hook) *verifier.Proof {
-	t.Helper()
-	p, err := filter.Compile(expr, filter.Options{LinkType: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lift.Lift(p.Insns, lift.Options{Hook: hook, Access: lift.Accesses(hook)[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof, report := verifier.Verify(&verifier.Program{Type: l.Type, Insns: l.Insns}, verifier.Options{})
-	if report != nil {
-		t.Fatal(report)
-	}
-	return proof
+// A contender is one of several ways to do the same.
+type contender struct {
+	name string
+	turn func() float64 // does it for about a millisecond; nanoseconds for one of what is done
+	rest *contender     // what is done around it, if that is not to count
+	best float64
 }
 
-func BenchmarkFilter(b *testing.B) {
-	for _, hook := range []abi.Hook{abi.HookSocket, abi.HookXDP} {
-		proof := proofOf(b, "tcp port 80", hook)
-		e, err := jit.New(vm.Options{}, proof)
-		if err != nil {
-			b.Fatal(err)
+// timed makes a contender of a function that does n things.
+func timed(name string, n int, run func()) *contender {
+	return &contender{name: name, turn: func() float64 {
+		best := time.Hour
+		for begin := time.Now(); time.Since(begin) < time.Millisecond; {
+			start := time.Now()
+			run()
+			best = min(best, time.Since(start))
 		}
-		defer e.Close()
-		frames := make([]engine.Frame, 256)
-		for i := range frames {
-			frames[i] = engine.Frame{Data: webPacket, WireLen: uint32(len(webPacket))}
+		return float64(best.Nanoseconds()) / float64(n)
+	}}
+}
+
+func (c *contender) result() float64 {
+	if c.rest == nil {
+		return c.best
+	}
+	return c.best - c.rest.best
+}
+
+const turns = 60
+
+// compete reports the time of each, and how many times that of the first it is.
+// Benchmarks that report turn by turn have no use for b.N.
+func compete(b *testing.B, unit string, list ...*contender) {
+	b.Helper()
+	for range turns {
+		for _, c := range list {
+			for ; c != nil; c = c.rest {
+				c.best = min(cmp.Or(c.best, 1e18), c.turn())
+			}
 		}
-		verdicts := make([]uint32, 256)
-		b.Run(hook.String()+"/batch", func(b *testing.B) {
-			for b.Loop() {
-				if e.Verdicts(frames, verdicts) != 256 {
-					b.Fatal("not judged")
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/packet")
-		})
-		b.Run(hook.String()+"/single", func(b *testing.B) {
-			for b.Loop() {
-				e.Verdicts(frames[:1], verdicts)
-			}
-		})
-		b.Run(hook.String()+"/compile", func(b *testing.B) {
-			for b.Loop() {
-				e, err := jit.New(vm.Options{}, proof)
-				if err != nil {
-					b.Fatal(err)
-				}
-				e.Verdicts(frames[:1], verdicts)
-				e.Close()
-			}
+	}
+	for _, c := range list {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(c.result(), "ns/"+unit)
+			b.ReportMetric(c.result()/list[0].result(), "ratio")
 		})
 	}
+}
+
+func needMachineCode(b *testing.B) {
+	b.Helper()
+	if err := Supported(); err != nil {
+		require.Skip(b, "%v", err)
+	}
+}
+
+// prove proves programs, which it must be possible to prove.
+func prove(b *testing.B, list ...*verifier.Program) (proofs []*verifier.Proof) {
+	b.Helper()
+	for _, p := range list {
+		proof, report := verifier.Verify(p, verifier.Options{})
+		if report != nil {
+			b.Fatalf("%s: %v", p.Name, report)
+		}
+		proofs = append(proofs, proof)
+	}
+	return proofs
+}
+
+// assemble proves a text.
+func proveText(b *testing.B, t abi.ProgType, text string, maps ...abi.MapSpec) []*verifier.Proof {
+	b.Helper()
+	insns, err := ebpf.Assemble(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return prove(b, &verifier.Program{Type: t, Insns: insns, Maps: maps})
+}
+
+// newBenchEngine makes an engine without some of the optimizations.
+func newBenchEngine(b *testing.B, off optimization, o vm.Options, proofs ...*verifier.Proof) *Engine {
+	b.Helper()
+	e, err := New(o, proofs...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { e.Close() })
+	e.tuning.off = off
+	return e
+}
+
+func newInterpreter(b *testing.B, o vm.Options, proofs ...*verifier.Proof) *vm.Machine {
+	b.Helper()
+	m, err := vm.LoadProved(o, proofs...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { m.Close() })
+	return m
 }
