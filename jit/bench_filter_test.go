@@ -111,7 +111,7 @@ func (f *filterBench) prove(hook abi.Hook) *verifier.Proof {
 	if err != nil {
 		f.b.Fatal(err)
 	}
-	return prove(f.b, &verifier.Program{Type: l.Type, Insns: l.Insns})[0]
+	return proofFor(f.b, &verifier.Program{Type: l.Type, Insns: l.Insns})
 }
 
 func (f *filterBench) machineCode(name string, hook abi.Hook, size int) *contender {

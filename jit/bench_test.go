@@ -7,7 +7,6 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/testdata/require"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 )
@@ -66,34 +65,14 @@ func compete(b *testing.B, unit string, list ...*contender) {
 	}
 }
 
-func needMachineCode(b *testing.B) {
-	b.Helper()
-	if err := Supported(); err != nil {
-		require.Skip(b, "%v", err)
-	}
-}
-
-// prove proves programs, which it must be possible to prove.
-func prove(b *testing.B, list ...*verifier.Program) (proofs []*verifier.Proof) {
-	b.Helper()
-	for _, p := range list {
-		proof, report := verifier.Verify(p, verifier.Options{})
-		if report != nil {
-			b.Fatalf("%s: %v", p.Name, report)
-		}
-		proofs = append(proofs, proof)
-	}
-	return proofs
-}
-
-// assemble proves a text.
-func proveText(b *testing.B, t abi.ProgType, text string, maps ...abi.MapSpec) []*verifier.Proof {
+// proofOfText assembles and proves a program.
+func proofOfText(b *testing.B, t abi.ProgType, text string, maps ...abi.MapSpec) *verifier.Proof {
 	b.Helper()
 	insns, err := ebpf.Assemble(text)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return prove(b, &verifier.Program{Type: t, Insns: insns, Maps: maps})
+	return proofFor(b, &verifier.Program{Type: t, Insns: insns, Maps: maps})
 }
 
 // newBenchEngine makes an engine without some of the optimizations.
