@@ -31,8 +31,10 @@ type CaptureOptions struct {
 	RingSize int
 
 	// Latency is how long the kernel may keep a packet to gather more of them,
-	// rounded up to a millisecond; 0 for 10 ms. It delays packets only where
-	// there are few.
+	// rounded up to a millisecond, at most 65.535 s; 0 for 10 ms. It delays
+	// packets only where there are few. A reader that stops for a time needs
+	// either a long one or a large ring: each time, a piece of the ring is used
+	// up, for however few packets.
 	Latency time.Duration
 
 	// Promiscuous asks the device also for packets to other hosts.

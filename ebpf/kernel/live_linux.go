@@ -27,6 +27,7 @@ type Capture struct {
 	link    link
 	snapLen uint32
 	packet  capture.Packet
+	stop    sync.Once
 	stopped atomic.Bool
 	down    bool // the device went down, and nothing has come since
 	last    int  // after Stop: blocks still to be delivered, -1 before that is known
@@ -67,6 +68,7 @@ func openCapture(device string, o CaptureOptions) (*Capture, error) {
 	if c.latency <= 0 {
 		c.latency = defaultLatency
 	}
+	c.latency = min(c.latency, maxLatency)
 	c.packet.LinkType = s.link.typ
 	c.file = os.NewFile(uintptr(s.fd), device)
 	if err := c.begin(s, o); err != nil {
@@ -137,8 +139,7 @@ func (c *Capture) Next() (*capture.Packet, error) {
 }
 
 // Buffered reports whether Next would return without waiting and leave the
-// bytes of earlier packets in place. Package vm/replay
-// asks.
+// bytes of earlier packets in place. Package vm/replay asks.
 func (c *Capture) Buffered() bool { return c.ring.left > 0 }
 
 // nextBlock gives the block that has been read back to the kernel and waits for
@@ -146,26 +147,37 @@ func (c *Capture) Buffered() bool { return c.ring.left > 0 }
 func (c *Capture) nextBlock() error {
 	c.ring.release()
 	for {
-		if c.stopped.Load() && c.last < 0 {
-			c.last = c.ring.filled() + 1 // and the one that the kernel is filling
+		if c.last < 0 && c.stopped.Load() {
+			c.finish()
 		}
-		if c.last == 0 {
+		switch {
+		case c.last == 0:
 			return io.EOF
-		}
-		if !c.ring.ready() {
+		case c.ring.ready():
+			if c.last > 0 {
+				c.last--
+			}
+			if c.ring.take(); c.ring.left > 0 {
+				return nil
+			}
+			c.ring.release()
+		case c.last > 0 && c.ring.isEmpty():
+			return io.EOF
+		default:
 			if err := c.wait(); err != nil {
 				return err
 			}
-			continue
 		}
-		if c.last > 0 {
-			c.last--
-		}
-		if c.ring.take(); c.ring.left > 0 {
-			return nil
-		}
-		c.ring.release()
 	}
+}
+
+// finish begins the end that Stop asks for: the blocks that the kernel has handed
+// over and the one that it is filling are still to be delivered. It hands that
+// over the second time that its timer finds packets there, or a tick later.
+func (c *Capture) finish() {
+	c.last = c.ring.filled() + 1
+	// The only error is that of a closed socket, which wait will report.
+	_ = c.file.SetReadDeadline(time.Now().Add(2*c.latency + 20*time.Millisecond))
 }
 
 // wait returns when the kernel has filled a block, and at times before.
@@ -187,10 +199,12 @@ func (c *Capture) wait() error {
 		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: failed}
 	case c.closed.Load():
 		return c.errClosed()
-	case errors.Is(err, os.ErrDeadlineExceeded) && !c.ring.ready():
-		return io.EOF // the deadline is the one that Stop has set
-	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+	case err == nil || c.ring.ready():
+		return nil
+	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return &DeviceError{Device: c.device, Op: "waiting for packets", Err: err}
+	case c.last > 0: // the deadline is that of finish
+		return io.EOF
 	}
 	return nil
 }
@@ -224,13 +238,12 @@ func (c *Capture) errClosed() error {
 // [io.EOF], also where it is waiting. To stop with a context, use
 // context.AfterFunc(ctx, c.Stop).
 func (c *Capture) Stop() {
-	if c.stopped.Swap(true) {
-		return
-	}
-	// The kernel's timer hands over a block that has packets the second time
-	// that it finds it, and may be late by a tick of the clock.
-	// A closed socket has no deadline to set, and Next does not wait for one.
-	_ = c.file.SetReadDeadline(time.Now().Add(2*c.latency + 20*time.Millisecond))
+	c.stop.Do(func() {
+		// A Next that waits wakes up. The deadline comes first, because finish
+		// sets another one. A closed socket has none to set.
+		_ = c.file.SetReadDeadline(time.Now())
+		c.stopped.Store(true)
+	})
 }
 
 // Stats returns what the kernel has counted; after Close, up to then.

@@ -193,6 +193,10 @@ func TestCaptureExtendedFilter(t *testing.T) {
 	if have := drain(t, c); len(have) != 1 || !bytes.Equal(have[0].Data, frame[:54]) {
 		t.Errorf("%v", have)
 	}
+	xdp := load(t, abi.XDP, "r0 = 2\nexit")
+	if _, err := kernel.OpenCapture(w.there, kernel.CaptureOptions{Program: xdp}); err == nil || !strings.Contains(err.Error(), "it is of type xdp, which does not go to sockets") {
+		t.Error(err)
+	}
 	both := kernel.CaptureOptions{Program: p, Filter: keep(1)}
 	if _, err := kernel.OpenCapture(w.there, both); err == nil {
 		t.Error("two filters on one socket")
@@ -334,6 +338,20 @@ func TestCaptureStopAndClose(t *testing.T) {
 				t.Errorf("%s: counters %+v, after closing %+v, %v", name, before, after, err)
 			}
 		}
+	}
+}
+
+// A capture that has nothing to deliver ends at once, however long the kernel may
+// keep packets.
+func TestCaptureStopIdle(t *testing.T) {
+	require.Root(t)
+	w := newWire(t)
+	c := open(t, w.there, kernel.CaptureOptions{Latency: time.Hour})
+	time.AfterFunc(20*time.Millisecond, c.Stop)
+	late := time.AfterFunc(20*time.Second, func() { c.Close() })
+	defer late.Stop()
+	if _, err := c.Next(); err != io.EOF {
+		t.Error(err)
 	}
 }
 

@@ -29,6 +29,9 @@ type ring struct {
 // may be handed over for a single packet, so a ring needs many.
 const blockSize = 512 << 10
 
+// maxLatency is as long as the kernel's timer can be, 16 bits of milliseconds.
+const maxLatency = math.MaxUint16 * time.Millisecond
+
 // frameSize means nothing to TPACKET_V3 but must divide the block.
 const frameSize = 2048
 
@@ -81,6 +84,10 @@ func (r *ring) isFilled(n int) bool {
 
 // ready reports whether there is a block to take.
 func (r *ring) ready() bool { return r.isFilled(0) }
+
+// isEmpty reports whether the block that the kernel is filling, where the reader
+// has come to, has no packets yet. At times it reports false though it has none.
+func (r *ring) isEmpty() bool { return atomic.LoadUint32(&r.descriptor(0).Num_pkts) == 0 }
 
 // filled counts the blocks that the kernel has handed over.
 func (r *ring) filled() int {

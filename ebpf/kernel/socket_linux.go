@@ -3,14 +3,17 @@ package kernel
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"unsafe"
 
+	cilium "github.com/cilium/ebpf"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/cbpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
 // A socket is a packet socket on its way to a capture.
@@ -96,8 +99,12 @@ func (s *socket) filter(o CaptureOptions) error {
 	case o.Program != nil && o.Filter != nil:
 		return s.fail("attaching the filter", errors.New("there are two, a classic and an extended program"))
 	case o.Program != nil:
+		op := fmt.Sprintf("attaching program %q", o.Program.name)
+		if t := o.Program.prog.Type(); t != cilium.SocketFilter {
+			return s.fail(op, fmt.Errorf("it is of type %v, which does not go to sockets", abi.ProgType(t)))
+		}
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, o.Program.prog.FD()); err != nil {
-			return s.fail("attaching program "+o.Program.name, err)
+			return s.fail(op, err)
 		}
 	case prog == nil:
 		return nil
