@@ -17,6 +17,10 @@
 // damaged or truncated file gives all packets before the damage, and then an
 // [*Error] with the offset.
 //
+// Who wants few of many packets reads a [Batch] at a time ([Reader.NextBatch]):
+// bytes and lengths, of which [Reader.PacketAt] makes packets. And
+// [Reader.Detach] cuts a capture into pieces for several goroutines.
+//
 // # pcap
 //
 // A pcap file is a header and a row of records. The header has 24 bytes:

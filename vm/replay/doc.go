@@ -8,8 +8,11 @@
 // [Run] takes packets from any [Source], gives them to each engine in batches,
 // and calls a [Visitor] once a packet, in order, with what each engine made of
 // it. The engines are asked for by link type ([Engines]), because a filter is
-// compiled for one and a capture may mix several. In the steady state it allocates nothing. [First] cuts a source off after
-// some packets.
+// compiled for one and a capture may mix several. In the steady state it
+// allocates nothing. [First] cuts a source off after some packets.
+//
+// [Filter] is for engines that only say which packets match: it visits those
+// alone, for a tenth of the cost, on one processor or several.
 //
 // [Compare] does the same and compares the engines as it goes: it stops at the
 // first packet on which two of them disagree and reports that as a
