@@ -1,9 +1,10 @@
 package jit
 
 import (
+	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,11 @@ const (
 	cellMark   = -176 // for cells to write to
 	cellR6     = -184 // the context
 	cellSpace  = -192 // 8 bytes more for cells
+	cellBase   = -200 // the address of the middle of the map's value, which the compiler does not know
 )
+
+// cellMap is a map for cells, whose value offsets of 16 bits just reach all of.
+var cellMap = abi.MapSpec{Name: "cells", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 1 << 16, MaxEntries: 1}
 
 // A cell is instructions that are under test. They may end at any register's
 // value, but no register may hold an address then.
@@ -53,6 +58,9 @@ func cellProgram(cells []cell) *verifier.Program {
 	for off := int16(0); off < 80; off += 4 {
 		p = append(p, ebpf.Load(ebpf.SizeW, ebpf.R0, ebpf.R6, off), ebpf.Store(ebpf.SizeW, ebpf.R10, cellInput+off, ebpf.R0))
 	}
+	if slices.ContainsFunc(cells, cell.usesMap) {
+		p = append(p, findValue()...)
+	}
 	p = append(p, ebpf.StoreImm(ebpf.SizeDW, ebpf.R10, cellSum, 0))
 	for _, c := range cells {
 		p = append(p, ebpf.StoreImm(ebpf.SizeDW, ebpf.R10, cellMark, 1))
@@ -72,7 +80,30 @@ func cellProgram(cells []cell) *verifier.Program {
 	}
 	p = append(p, ebpf.Load(ebpf.SizeDW, ebpf.R0, ebpf.R10, cellSum), ebpf.Mov64(ebpf.R1, ebpf.R0),
 		ebpf.ALU64Imm(ebpf.Rsh, ebpf.R1, 32), ebpf.ALU32(ebpf.Xor, ebpf.R0, ebpf.R1), ebpf.Return())
-	return &verifier.Program{Type: abi.SchedCLS, Insns: p}
+	return &verifier.Program{Type: abi.SchedCLS, Insns: p, Maps: []abi.MapSpec{cellMap}}
+}
+
+// usesMap reports whether a cell wants the address of the map's value.
+func (c cell) usesMap() bool {
+	return slices.ContainsFunc(c, func(ins ebpf.Instruction) bool { return ins.Op.Class() == ebpf.ClassLDX && ins.Off == cellBase })
+}
+
+// findValue puts the address of the middle of the map's value on the stack.
+func findValue() []ebpf.Instruction {
+	p := append(mapAddress(ebpf.R1, ebpf.WideMapFD), ebpf.StoreImm(ebpf.SizeDW, ebpf.R10, cellSpace, 0))
+	return append(p, ebpf.Mov64(ebpf.R2, ebpf.R10), ebpf.ALU64Imm(ebpf.Add, ebpf.R2, cellSpace), ebpf.CallTo(abi.MapLookupElem),
+		ebpf.JumpIfImm(ebpf.Jne, ebpf.R0, 0, 1), ebpf.Return(), ebpf.ALU64Imm(ebpf.Add, ebpf.R0, int32(cellMap.ValueSize/2)),
+		ebpf.Store(ebpf.SizeDW, ebpf.R10, cellBase, ebpf.R0))
+}
+
+// mapAddress loads the address of the map, or of the middle of its value.
+func mapAddress(r ebpf.Register, kind ebpf.Register) []ebpf.Instruction {
+	wide := ebpf.LoadImm(r, 0)
+	wide[0].Src = kind
+	if kind == ebpf.WideMapValue {
+		wide[1].Imm = int32(cellMap.ValueSize / 2)
+	}
+	return wide[:]
 }
 
 // mixIn mixes 8 bytes of the stack into R0.
@@ -142,25 +173,26 @@ func cellPackets(rnd *rand.Rand, n int) []engine.Packet {
 }
 
 const (
-	cellsTogether  = 250 // in one program
-	cellInputs     = 48
-	programsAtOnce = 12 // in one machine
+	cellsTogether = 250 // in one program
+	cellInputs    = 48
 )
 
 // checkCells compares what the interpreter and machine code make of cells.
 func checkCells(t *testing.T, cells []cell) {
 	t.Helper()
+	checkCellsTogether(t, cells, cellsTogether)
+}
+
+// checkCellsTogether does so with that many of them in a program.
+func checkCellsTogether(t *testing.T, cells []cell, together int) {
+	t.Helper()
 	needMachineCode(t)
 	t.Logf("%d cells", len(cells))
 	in := cellPackets(rand.New(rand.NewPCG(2026, 1)), cellInputs)
-	var proofs []*verifier.Proof
-	for first := 0; first < len(cells); first += cellsTogether {
-		proofs = append(proofs, proofFor(t, cellProgram(cells[first:min(len(cells), first+cellsTogether)])))
-	}
-	for first := 0; first < len(proofs); first += programsAtOnce {
-		if wrong := wrongProgram(t, proofs[first:min(len(proofs), first+programsAtOnce)], in); wrong >= 0 {
-			first = (first + wrong) * cellsTogether
-			reportCells(t, cells[first:min(len(cells), first+cellsTogether)], in)
+	for some := range slices.Chunk(cells, together) {
+		if tune := wrongTuning(t, some, in); tune != nil {
+			t.Errorf("%s:", tune.name)
+			reportCells(t, some, in)
 		}
 	}
 }
@@ -181,37 +213,36 @@ func proofFor(t testing.TB, p *verifier.Program) *verifier.Proof {
 	return proof
 }
 
-// named gives programs numbers as names.
-func named(proofs []*verifier.Proof) (names []string) {
-	for i := range proofs {
-		names = append(names, fmt.Sprint(i))
-	}
-	return names
-}
-
-// wrongProgram returns the index of the first program that machine code runs
-// otherwise than the interpreter does, below 0 for none.
-func wrongProgram(t *testing.T, proofs []*verifier.Proof, in []engine.Packet) int {
+// wrongTuning returns a way to compile in which cells are not what the
+// interpreter makes of them, nil for none.
+func wrongTuning(t *testing.T, cells []cell, in []engine.Packet) *tuned {
 	t.Helper()
-	want := make([][]engine.Result, len(proofs))
-	for i, proof := range proofs {
-		want[i] = interpreted(t, proof, in)
-	}
+	proof := proofFor(t, cellProgram(cells))
+	want, wantMap := interpreted(t, proof, in)
 	for _, tune := range tunings() {
-		for i, proof := range proofs {
-			got := compiledRun(t, proof, tune.tuning, in)
-			for j := range got {
-				if got[j].R0 != want[i][j].R0 || got[j].Fault != nil {
-					t.Errorf("%s: %#x, fault %v, want %#x", tune.name, got[j].R0, got[j].Fault, want[i][j].R0)
-					return i
-				}
-			}
+		got, gotMap := compiledRun(t, proof, tune.tuning, in)
+		if !slices.EqualFunc(got, want, sameResult) || !bytes.Equal(gotMap, wantMap) {
+			return &tune
 		}
 	}
-	return -1
+	return nil
 }
 
-func interpreted(t *testing.T, proof *verifier.Proof, in []engine.Packet) []engine.Result {
+func sameResult(a, b engine.Result) bool {
+	return a.R0 == b.R0 && a.Fault == nil && b.Fault == nil && bytes.Equal(a.Data, b.Data)
+}
+
+// valueIn returns the value of the cells' map.
+func valueIn(t *testing.T, m *vm.Machine) []byte {
+	t.Helper()
+	value := make([]byte, cellMap.ValueSize)
+	if err := m.Maps().ByName(cellMap.Name).Lookup(make([]byte, 4), value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func interpreted(t *testing.T, proof *verifier.Proof, in []engine.Packet) ([]engine.Result, []byte) {
 	t.Helper()
 	m, err := vm.LoadProved(vm.Options{}, proof)
 	if err != nil {
@@ -222,10 +253,10 @@ func interpreted(t *testing.T, proof *verifier.Proof, in []engine.Packet) []engi
 	if err := m.Run(in, out); err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return out, valueIn(t, m)
 }
 
-func compiledRun(t *testing.T, proof *verifier.Proof, tune tuning, in []engine.Packet) []engine.Result {
+func compiledRun(t *testing.T, proof *verifier.Proof, tune tuning, in []engine.Packet) ([]engine.Result, []byte) {
 	t.Helper()
 	e, err := New(vm.Options{}, proof)
 	if err != nil {
@@ -240,31 +271,25 @@ func compiledRun(t *testing.T, proof *verifier.Proof, tune tuning, in []engine.P
 	if lean := tune.does(leanCode) && tune.does(constants); lean != (e.lean != nil) { // which needs constants
 		t.Fatalf("lean code: %v, want %v", e.lean != nil, lean)
 	}
-	return out
+	return out, valueIn(t, e.Machine())
 }
 
-// reportCells finds the cell at fault.
+// reportCells finds the cells at fault.
 func reportCells(t *testing.T, cells []cell, in []engine.Packet) {
 	t.Helper()
 	found := 0
 	for _, c := range cells {
-		proof := proofFor(t, cellProgram([]cell{c}))
-		want := interpreted(t, proof, in)
-	tunings:
-		for _, tune := range tunings() {
-			got := compiledRun(t, proof, tune.tuning, in)
-			for j := range got {
-				if got[j].R0 != want[j].R0 {
-					t.Errorf("%s: %s: %#x, want %#x\n%x", c, tune.name, got[j].R0, want[j].R0, in[j].Data[:80])
-					if found++; found == 8 {
-						t.FailNow()
-					}
-					break tunings
-				}
-			}
+		tune := wrongTuning(t, []cell{c}, in)
+		if tune == nil {
+			continue
+		}
+		t.Errorf("%s: %s", tune.name, c)
+		if found++; found == 8 {
+			break
 		}
 	}
 	if found == 0 {
 		t.Error("no cell is wrong alone")
 	}
+	t.FailNow()
 }
