@@ -132,6 +132,7 @@ func (c *compiler) returnToCaller() {
 // emitReturn is where functions return to that Go has called. The frame is Go's
 // to take away.
 func (c *compiler) emitReturn() {
+	c.markPart("return to Go from a function that it called")
 	c.asm.Bind(c.leave)
 	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.Depth), 1)
 	c.asm.Store(amd64.W64, c.register(0), hostOf[0])
@@ -232,6 +233,8 @@ func (c *compiler) emitEntry(b *block, at amd64.Label) {
 	slot := c.p.start + b.start
 	entry := c.asm.NewLabel()
 	c.entries[slot] = entry
+	c.mark(b.start)
+	c.marks[len(c.marks)-1].part = "enter from Go"
 	c.asm.Bind(entry)
 	c.loadRegisters(b.liveIn)
 	if b.function {
@@ -294,7 +297,7 @@ func (c *compiler) emitSlice(b *block) {
 	c.asm.Bind(back)
 	c.k = b.in
 	live := b.liveIn
-	c.rarely(b.start, func() {
+	c.rarely(func() {
 		c.asm.Bind(out)
 		for r := ebpf.R0; r <= ebpf.R9; r++ {
 			if live&bit(r) != 0 {

@@ -47,10 +47,13 @@ type compiler struct {
 	marks                  []mark
 }
 
-// A mark says that the code from a place on belongs to an instruction.
+// A mark says what the code from a place on belongs to. It is for people to read.
 type mark struct {
-	slot int // counted through all programs; below 0 for code that belongs to none
-	pos  amd64.Pos
+	program *program
+	slot    int    // of an instruction of the program,
+	fused   int    // and of how many behind it that were done along with it
+	part    string // or what else it is, "" for an instruction
+	pos     amd64.Pos
 }
 
 // Reasons for which code leaves ([vm.Exchange.Why]).
@@ -173,8 +176,8 @@ func (c *compiler) choosePlaces() {
 // usesRCX reports whether shifts by a register need rcx.
 func (c *compiler) usesRCX() bool { return !c.host.BMI2 }
 
-// compile makes the code of all programs, for one packet at a time.
-func (c *compiler) compile() (*compiled, error) {
+// emitGeneral makes the code of all programs, for one packet at a time.
+func (c *compiler) emitGeneral() {
 	c.entries, c.starts = map[int]amd64.Label{}, map[int]amd64.Label{}
 	for _, p := range c.programs {
 		c.analyse(p)
@@ -199,7 +202,6 @@ func (c *compiler) compile() (*compiled, error) {
 	}
 	c.emitReturn()
 	c.emitLater()
-	return c.finish()
 }
 
 // emitProgram makes the code of a program: its blocks in order, then the ways
@@ -214,7 +216,6 @@ func (c *compiler) emitProgram(p *program) {
 	for i := range p.blocks {
 		c.emitBlock(i)
 	}
-	c.mark(-1)
 	for i := range p.blocks {
 		if b := &p.blocks[i]; !c.lean && (b.function || b.enter) {
 			c.emitEntry(b, c.labels[i])
@@ -238,8 +239,10 @@ func (c *compiler) emitBlock(i int) {
 	for slot := b.start; slot < b.end; {
 		n := 1
 		if p.isNeeded(slot) {
+			at := len(c.marks)
 			c.mark(slot)
 			n = c.emit(slot, b.end)
+			c.marks[at].fused = n - 1
 		}
 		for ; n > 0; n-- {
 			c.pass(p, slot, &c.k)
@@ -248,6 +251,7 @@ func (c *compiler) emitBlock(i int) {
 	}
 	last := p.lastOf(b)
 	if ins := p.insns[last]; !isExit(ins) && !isJump(ins) {
+		c.mark(last)
 		c.goTo(b.succ[0], i+1)
 	}
 }
@@ -296,19 +300,23 @@ func (c *compiler) emit(slot, end int) (n int) {
 	return 1
 }
 
+// mark notes that what follows belongs to an instruction.
 func (c *compiler) mark(slot int) {
-	if slot >= 0 {
-		slot += c.p.start
-	}
-	c.marks = append(c.marks, mark{slot, c.asm.Pos()})
+	c.marks = append(c.marks, mark{program: c.p, slot: slot, pos: c.asm.Pos()})
 }
 
-// rarely makes code behind all else.
-func (c *compiler) rarely(slot int, emit func()) {
-	p, k, current := c.p, c.k, c.current
+// markPart notes that what follows belongs to no instruction.
+func (c *compiler) markPart(what string) {
+	c.marks = append(c.marks, mark{part: what, pos: c.asm.Pos()})
+}
+
+// rarely makes code behind all else, which belongs to what is being compiled.
+func (c *compiler) rarely(emit func()) {
+	p, k, current, m := c.p, c.k, c.current, c.marks[len(c.marks)-1]
 	c.later = append(c.later, func() {
 		c.p, c.k, c.current = p, k, current
-		c.mark(slot)
+		m.pos, m.fused = c.asm.Pos(), 0
+		c.marks = append(c.marks, m)
 		emit()
 	})
 }
@@ -317,5 +325,4 @@ func (c *compiler) emitLater() {
 	for i := 0; i < len(c.later); i++ {
 		c.later[i]()
 	}
-	c.marks = append(c.marks, mark{-1, c.asm.Pos()})
 }

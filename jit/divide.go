@@ -45,7 +45,7 @@ func (c *compiler) divide(ins ebpf.Instruction, x, y value) {
 	}
 	c.quotient(ins, w, signed)
 	c.asm.Bind(done)
-	c.rarely(-1, func() {
+	c.rarely(func() {
 		c.asm.Bind(special)
 		c.divideSpecially(ins, w, signed, dst)
 		c.asm.Jmp(done)

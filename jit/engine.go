@@ -156,7 +156,9 @@ func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engin
 func (e *Engine) prepare() (err error) {
 	if !e.tried {
 		e.tried = true
-		e.lean, err = compileLean(e.native, e.tuning, e.proofs)
+		if c := emitLean(e.native, e.tuning, e.proofs); c != nil {
+			e.lean, err = c.finish()
+		}
 	}
 	if err == nil && e.lean == nil && e.code == nil {
 		err = e.compile()
@@ -167,7 +169,8 @@ func (e *Engine) prepare() (err error) {
 func (e *Engine) compile() (err error) {
 	c := newCompiler(e.native, e.tuning)
 	c.addPrograms(e.proofs)
-	if e.code, err = c.compile(); err == nil {
+	c.emitGeneral()
+	if e.code, err = c.finish(); err == nil {
 		e.native.Install(e.execute, uint64(e.code.at(e.code.leave)))
 	}
 	return err

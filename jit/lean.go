@@ -112,22 +112,22 @@ func (c *compiler) leanField(base value, off int16) bool {
 	return false
 }
 
-// compileLean makes lean code of the program that runs start with, or returns
-// nil if it does more than look.
-func compileLean(n *vm.Native, t tuning, proofs []*verifier.Proof) (*compiled, error) {
+// emitLean makes lean code of the program that runs start with, or returns nil if
+// it does more than look.
+func emitLean(n *vm.Native, t tuning, proofs []*verifier.Proof) *compiler {
 	if !t.does(leanCode) {
-		return nil, nil
+		return nil
 	}
 	c := newCompiler(n, t)
 	c.addPrograms(proofs)
 	p := c.programs[n.Entry()]
 	c.programs = []*program{p}
 	if c.lean = c.leanType(p.typ); !c.lean {
-		return nil, nil
+		return nil
 	}
 	c.analyse(p)
 	if !c.isLean(p) {
-		return nil, nil
+		return nil
 	}
 	c.choosePlaces()
 	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
@@ -140,7 +140,7 @@ func compileLean(n *vm.Native, t tuning, proofs []*verifier.Proof) (*compiled, e
 	c.emitProgram(p)
 	c.emitLater()
 	c.emitBail()
-	return c.finish()
+	return c
 }
 
 // batchPlaces are the numbers that lean code keeps of its own, in the order of
@@ -188,7 +188,7 @@ func (c *compiler) loadBatch() {
 
 // emitBail ends a batch in front of a packet that lean code cannot judge.
 func (c *compiler) emitBail() {
-	c.mark(-1)
+	c.markPart("leave a packet to the general code")
 	c.asm.Bind(c.bail)
 	if c.frames.inRegister() {
 		c.asm.Store(amd64.W64, c.frames.mem, c.frames.reg)

@@ -100,7 +100,7 @@ func (c *compiler) randomNumber(slot int) {
 	c.asm.Load(amd64.W32, amd64.RAX, next)
 	c.asm.ALUMemImm(amd64.Add, amd64.W64, used, 1)
 	c.asm.Bind(done)
-	c.rarely(slot, func() {
+	c.rarely(func() {
 		c.asm.Bind(more)
 		c.leaveAt(slot, whyCall)
 		c.asm.Jmp(done)
@@ -184,7 +184,7 @@ func (c *compiler) lookupArray(m *maps.Map, slot int) {
 	c.addConstant(start)
 	c.addProcessor(step)
 	c.asm.Bind(done)
-	c.rarely(slot, func() {
+	c.rarely(func() {
 		c.asm.Bind(none)
 		c.asm.Zero(amd64.RAX)
 		c.asm.Jmp(done)
@@ -218,7 +218,7 @@ func (c *compiler) lookupHash(m *maps.Map, slot int) {
 	c.compareKey(n, next)
 	c.found(m, h)
 	c.asm.Bind(done)
-	c.rarely(slot, func() {
+	c.rarely(func() {
 		c.asm.Bind(next)
 		c.asm.Load(amd64.W32, amd64.RDI, amd64.AtIndex(baseReg, amd64.RDI, maps.ElementNext))
 		c.asm.Jmp(again)

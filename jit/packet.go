@@ -106,7 +106,7 @@ func (c *compiler) failed(slot int) amd64.Label {
 	}
 	l := c.asm.NewLabel()
 	c.fails[i] = l
-	c.rarely(slot, func() {
+	c.rarely(func() {
 		c.asm.Bind(l)
 		c.k.reg[0] = constantOf(0)
 		if i == 1 {
@@ -134,7 +134,7 @@ func (c *compiler) wireLengthTo(dst amd64.Reg) {
 // [engine.Frame] and writes what the program returns for each.
 func (c *compiler) emitBatch() {
 	batch := unsafe.Offsetof(vm.Exchange{}.Batch)
-	c.mark(-1)
+	c.markPart("start of a batch")
 	c.asm.Bind(c.batch)
 	args := amd64.Reg(packetReg) // free until there is a packet
 	c.asm.MovRR(amd64.W64, args, argsReg)
@@ -147,6 +147,7 @@ func (c *compiler) emitBatch() {
 			c.asm.Store(amd64.W64, c.exchange(batch+8*uintptr(i)), scratch)
 		}
 	}
+	c.markPart("next packet")
 	c.asm.Bind(c.next)
 	frame := c.valueOf(c.frames)
 	c.asm.Load(amd64.W64, packetReg, amd64.At(frame, frameData))
