@@ -239,7 +239,7 @@ func (s *show) attach(p *kernel.Program, at placement, several bool) error {
 		if err := os.MkdirAll(o.Pin, 0o700); err != nil {
 			return err
 		}
-		o.Pin = filepath.Join(o.Pin, at.program)
+		o.Pin = filepath.Join(o.Pin, at.program+"-"+at.hook.Kind.String())
 	}
 	a, err := s.attachTo(p, at.hook, o)
 	if err != nil {

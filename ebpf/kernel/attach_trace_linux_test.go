@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	cilium "github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -257,6 +260,9 @@ func TestAttachKill(t *testing.T) {
 	if _, err := x.Attach(parseHook(t, "xdp:a"), kernel.AttachOptions{}); !errors.Is(err, kernel.ErrInUse) {
 		t.Errorf("while the other process lives: %v", err)
 	}
+	if there := attachedTo(t, "a"); len(there) != 2 {
+		t.Errorf("attached are %v", there)
+	}
 	if err := c.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -276,20 +282,26 @@ func attachAndWait(t *testing.T) {
 	select {}
 }
 
-// attachedTo lists what an interface runs, as the kernel tells it to everybody.
-func attachedTo(t *testing.T, name string) []string {
+// attachedTo lists the programs that an interface runs, as the kernel tells it.
+func attachedTo(t *testing.T, name string) (all []string) {
 	t.Helper()
-	out, err := exec.Command(require.Command(t, "bpftool"), "net", "list").CombinedOutput()
+	l, err := netlink.LinkByName(name)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatal(err)
 	}
-	var found []string
-	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, name+"(") {
-			found = append(found, line)
+	if x := l.Attrs().Xdp; x != nil && x.Attached {
+		all = append(all, fmt.Sprintf("xdp program %d", x.ProgId))
+	}
+	for _, at := range []cilium.AttachType{cilium.AttachTCXIngress, cilium.AttachTCXEgress} {
+		present, err := link.QueryPrograms(link.QueryOptions{Target: l.Attrs().Index, Attach: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range present.Programs {
+			all = append(all, fmt.Sprintf("%v program %d", at, p.ID))
 		}
 	}
-	return found
+	return all
 }
 
 // TestAttachDescriptors attaches and detaches, also without success, and looks
