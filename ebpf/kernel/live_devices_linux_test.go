@@ -108,14 +108,14 @@ func TestCaptureCookedDevice(t *testing.T) {
 	exprs := []string{"", "ip", "tcp port 80", "ip6 and udp", "not ip", "inbound", "outbound", "link[2:2] = 512", "link[14:2] = 0x86dd", "ip[8] = 64", "tcp[tcp[12] >> 2] != 1"}
 	var live []*kernel.Capture
 	for _, expr := range exprs {
-		c := open(t, "ppp0", kernel.CaptureOptions{Filter: compile(t, expr, "ppp0"), RingSize: 1, Latency: 100 * time.Millisecond})
+		c := open(t, "ppp0", kernel.CaptureOptions{Filter: compile(t, expr, "ppp0"), RingSize: 4 << 20, Latency: 100 * time.Millisecond})
 		live = append(live, c)
 	}
 	for _, expr := range exprs {
 		if expr == "link[2:2] = 512" {
 			expr = "" // extended programs cannot ask for the device's type
 		}
-		c := open(t, "ppp0", kernel.CaptureOptions{Program: lifted(t, compile(t, expr, "ppp0"), cbpf.LinkLinuxSLL), RingSize: 1, Latency: 100 * time.Millisecond})
+		c := open(t, "ppp0", kernel.CaptureOptions{Program: lifted(t, compile(t, expr, "ppp0"), cbpf.LinkLinuxSLL), RingSize: 4 << 20, Latency: 100 * time.Millisecond})
 		live = append(live, c)
 	}
 	samples := rawSamples()
@@ -196,14 +196,14 @@ func TestCaptureAnyDevice(t *testing.T) {
 	exprs := []string{"", "udp", "ip and inbound", "ifindex 1", "arp or udp port 9"}
 	var live []*kernel.Capture
 	for _, expr := range exprs {
-		o := kernel.CaptureOptions{Filter: compile(t, expr, kernel.AnyDevice), RingSize: 1}
+		o := kernel.CaptureOptions{Filter: compile(t, expr, kernel.AnyDevice), RingSize: 4 << 20, Latency: 100 * time.Millisecond}
 		if expr == "" {
 			o.Filter = nil
 		}
 		live = append(live, open(t, kernel.AnyDevice, o))
 	}
 	for _, expr := range exprs {
-		o := kernel.CaptureOptions{Program: lifted(t, compile(t, expr, kernel.AnyDevice), cbpf.LinkLinuxSLL2), RingSize: 1}
+		o := kernel.CaptureOptions{Program: lifted(t, compile(t, expr, kernel.AnyDevice), cbpf.LinkLinuxSLL2), RingSize: 4 << 20, Latency: 100 * time.Millisecond}
 		live = append(live, open(t, kernel.AnyDevice, o))
 	}
 	loopback := open(t, "lo", kernel.CaptureOptions{})

@@ -45,7 +45,7 @@ type liveFilter struct {
 // is read, and are not handed over too early.
 func (f *liveFilter) attach(t *testing.T, w *wire, o kernel.CaptureOptions) {
 	f.prog = o.Filter
-	o.RingSize, o.Latency = 2<<20, 100*time.Millisecond
+	o.RingSize, o.Latency = 4<<20, 100*time.Millisecond
 	for i, device := range []string{w.there, w.here} {
 		f.ends[i] = open(t, device, o)
 	}

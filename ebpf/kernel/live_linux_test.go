@@ -41,7 +41,8 @@ func keep(n uint32) []bpf.RawInstruction { return []bpf.RawInstruction{{Op: 6, K
 func TestCaptureFrames(t *testing.T) {
 	require.Root(t)
 	w := newWire(t)
-	in, out := open(t, w.there, kernel.CaptureOptions{}), open(t, w.here, kernel.CaptureOptions{})
+	slow := kernel.CaptureOptions{Latency: 100 * time.Millisecond} // the test may be
+	in, out := open(t, w.there, slow), open(t, w.here, slow)
 	var want [][]byte
 	for _, f := range frames() {
 		if w.send(t, f) == 1 {

@@ -94,7 +94,7 @@ func TestCaptureLikeTcpdump(t *testing.T) {
 	w := newWire(t)
 	for _, expr := range []string{"", "vlan", "vlan 100 and ip", "not vlan", "tcp", "ip[6:2] & 0x3fff != 0", "ip6 and greater 200"} {
 		peer := startTcpdump(t, path, w.there, expr)
-		c := open(t, w.there, kernel.CaptureOptions{Filter: compile(t, expr, w.there), SnapLen: 200})
+		c := open(t, w.there, kernel.CaptureOptions{Filter: compile(t, expr, w.there), SnapLen: 200, Latency: 100 * time.Millisecond})
 		sent := w.send(t, frames()...)
 		have := drain(t, c)
 		time.Sleep(50 * time.Millisecond) // tcpdump sees them no later
