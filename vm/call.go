@@ -13,6 +13,22 @@ import (
 type call struct {
 	proto *abi.Helper
 	fn    helper
+
+	// Of the arguments, by bit, which are maps, and which is memory that the
+	// helper writes to.
+	maps, writes uint8
+}
+
+// sortArguments notes which arguments a call by machine code has to look at.
+func (c *call) sortArguments() {
+	for i, kind := range c.proto.Args {
+		switch kind {
+		case abi.ArgMap:
+			c.maps |= 1 << i
+		case abi.ArgWriteMem, abi.ArgWriteMemOrNull, abi.ArgReadWriteWord, abi.ArgWriteLong, abi.ArgMapValueOut:
+			c.writes |= 1 << i
+		}
+	}
 }
 
 // A helper implements a helper function. The arguments are R1 to R5 and agree
@@ -92,7 +108,7 @@ func (m *Machine) newCall(id int32, t abi.ProgType) (call, error) {
 	if name == "" {
 		return call{}, fmt.Errorf("there is no helper function %d", id)
 	}
-	c := call{abi.HelperByID(id), helpers[id]}
+	c := call{proto: abi.HelperByID(id), fn: helpers[id]}
 	if c.proto == nil || c.fn == nil {
 		return call{}, fmt.Errorf("helper %s (%d) is not supported", name, id)
 	}

@@ -169,6 +169,7 @@ func (d *decoder) call(o *op, ins ebpf.Instruction) error {
 
 // emit makes the op that calls c.
 func (d *decoder) emit(o *op, c call) {
+	c.sortArguments()
 	o.code, o.imm = opCall, uint64(len(d.m.calls))
 	d.m.calls = append(d.m.calls, c)
 }

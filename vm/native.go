@@ -2,6 +2,7 @@ package vm
 
 import (
 	"errors"
+	"math/bits"
 	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -196,18 +197,18 @@ func (n *Native) Budget(used int64, slice int64) bool {
 func (n *Native) Call(slot int) bool {
 	m := n.m
 	c := &m.calls[m.ops[slot].imm]
-	for i, kind := range c.proto.Args {
-		switch kind {
-		case abi.ArgMap:
-			m.argMap = m.mapAt(m.reg[1+i])
-		case abi.ArgWriteMem, abi.ArgWriteMemOrNull, abi.ArgReadWriteWord, abi.ArgWriteLong, abi.ArgMapValueOut:
-			m.mayDirty(m.reg[1+i])
-		}
+	a := (*[5]uint64)(m.reg[1:6])
+	for set := c.maps; set != 0; set &= set - 1 {
+		m.argMap = m.mapAt(a[bits.TrailingZeros8(set)])
 	}
-	m.refusal = ""
-	m.pc = slot + 1
-	m.reg[0] = c.fn(m, (*[5]uint64)(m.reg[1:6]))
-	n.locate()
+	for set := c.writes; set != 0; set &= set - 1 {
+		m.mayDirty(a[bits.TrailingZeros8(set)])
+	}
+	m.refusal, m.pc = "", slot+1
+	m.reg[0] = c.fn(m, a)
+	if c.proto.MovesPacket {
+		n.locate()
+	}
 	if m.refusal != "" {
 		m.pc = slot
 		return false
