@@ -61,6 +61,7 @@ const (
 	whyExit   = iota // the program has returned
 	whyCall          // the helper call in Slot is to be made, then Resume
 	whyStep          // the interpreter is to do Slot, then Resume or wherever it leads
+	whyLoad          // the packet load in Slot is to be done, then Resume
 	whySlice         // the slice is used up; Resume
 	whyReturn        // a function has returned that Go has called
 	whyBail          // lean code cannot judge the frame at Batch[0]

@@ -226,6 +226,11 @@ func (e *Engine) execute() vm.Stop {
 			if next != slot+1 {
 				at = e.code.at(e.code.entries[next])
 			}
+		case whyLoad:
+			if !n.Load(int(x.Slot)) {
+				return vm.StopFault
+			}
+			at = uintptr(x.Resume)
 		case whyReturn:
 			at = e.code.at(e.code.entries[n.Return()])
 		case whySlice:

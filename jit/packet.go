@@ -17,7 +17,9 @@ func (c *compiler) legacy(slot int) {
 	switch {
 	case legacyInline(ins, &c.k.reg):
 	case !c.lean:
-		c.leaveAt(slot, whyStep)
+		c.leaveAt(slot, whyLoad)
+		c.asm.ALUMemImm(amd64.Cmp, amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Outside)), 0)
+		c.asm.Jcc(amd64.CondNE, c.failed(slot))
 		return
 	case ins.Op.Mode() == ebpf.ModeABS:
 		c.asm.Jmp(c.bail)

@@ -214,8 +214,20 @@ func (c *compiler) follow(p *program, slot int, k *known) {
 			if isHelperCall(ins) && ins.Imm == abi.MapLookupElem {
 				r[0] = word // an address
 			}
+			if c.mayShrink(p, slot) {
+				k.length = 0
+			}
 		}
 	}
+}
+
+// mayShrink reports whether the packet may be shorter after a call.
+func (c *compiler) mayShrink(p *program, slot int) bool {
+	if !isHelperCall(p.insns[slot]) || isControl(p.insns[slot]) {
+		return true
+	}
+	proto, _ := c.n.Helper(p.start + slot)
+	return proto == nil || proto.MovesPacket
 }
 
 func (c *compiler) passLegacy(ins ebpf.Instruction, k *known) {

@@ -31,16 +31,17 @@ type Native struct{ m *Machine }
 // An Exchange is memory through which machine code and Go speak of where a run
 // stands. It has no meaning for the interpreter.
 type Exchange struct {
-	Why    uint64  // for which the code left
-	Slot   uint64  // of the instruction at which it left
-	Resume uint64  // address of the code to go on at
-	Slice  int64   // instructions until the code must leave, so that others get the processor
-	Packet uintptr // address of the packet's first byte
-	Length uint64  // of the packet
-	Saved  [4]uint64
-	Batch  [4]uint64
-	CPU    uint64 // that the packet's metadata names
-	Shared bool   // other machines use the maps at the same time
+	Why     uint64  // for which the code left
+	Slot    uint64  // of the instruction at which it left
+	Resume  uint64  // address of the code to go on at
+	Slice   int64   // instructions until the code must leave, so that others get the processor
+	Packet  uintptr // address of the packet's first byte
+	Length  uint64  // of the packet
+	Saved   [4]uint64
+	Batch   [4]uint64
+	Outside uint64 // by Native.Load: 1 if the load was outside of the packet
+	CPU     uint64 // that the packet's metadata names
+	Shared  bool   // other machines use the maps at the same time
 }
 
 // A Layout tells the addresses, in the arena, that machine code needs.
@@ -214,6 +215,21 @@ func (n *Native) Call(slot int) bool {
 		return false
 	}
 	return true
+}
+
+// Load does the legacy packet load in a slot, into R0. Where the packet does not
+// hold so much, it says so in the exchange, and the code does what follows from
+// that: only it knows what is in the frames. Load says no if the program must not
+// go on.
+func (n *Native) Load(slot int) bool {
+	m := n.m
+	m.pc = slot
+	how := m.loadPacket(&m.ops[slot])
+	m.exchange.Outside = 0
+	if how == packetOutside {
+		m.exchange.Outside = 1
+	}
+	return how != packetWrongContext
 }
 
 // Step lets the interpreter do the instruction in a slot, whatever it is, and
