@@ -74,23 +74,37 @@ func xdpIn(nested []byte) (all []xdpProgram) {
 // clearXDP takes the program of a mode away that is attached without a link.
 func clearXDP(index int, flags uint32) error {
 	order := binary.NativeEndian
-	attribute := func(b []byte, typ uint16, value uint32) []byte {
-		b = order.AppendUint16(b, unix.SizeofRtAttr+4)
-		b = order.AppendUint16(b, typ)
-		return order.AppendUint32(b, value)
-	}
-	nested := attribute(nil, unix.IFLA_XDP_FD, ^uint32(0)) // -1: none
-	nested = attribute(nested, unix.IFLA_XDP_FLAGS, flags)
+	none := attribute(nil, unix.IFLA_XDP_FD, order.AppendUint32(nil, ^uint32(0))) // -1
+	mode := attribute(nil, unix.IFLA_XDP_FLAGS, order.AppendUint32(nil, flags))
+	return linkRequest(unix.RTM_SETLINK, 0, index, attribute(nil, unix.IFLA_XDP|unix.NLA_F_NESTED, append(none, mode...)))
+}
+
+// addVeth makes a pair of virtual Ethernet devices, of which one gets the name.
+func addVeth(name string) error {
+	kind := attribute(nil, unix.IFLA_INFO_KIND, []byte("veth"))
+	attributes := attribute(nil, unix.IFLA_IFNAME, append([]byte(name), 0))
+	attributes = attribute(attributes, unix.IFLA_LINKINFO|unix.NLA_F_NESTED, kind)
+	return linkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, 0, attributes)
+}
+
+// attribute appends an attribute.
+func attribute(b []byte, typ uint16, value []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofRtAttr+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = append(b, value...)
+	return append(b, make([]byte, -len(value)&3)...)
+}
+
+// linkRequest asks for something to be done with an interface.
+func linkRequest(typ, flags uint16, index int, attributes []byte) error {
+	order := binary.NativeEndian
+	message := order.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+unix.SizeofIfInfomsg+len(attributes)))
+	message = order.AppendUint16(message, typ)
+	message = order.AppendUint16(message, flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	message = order.AppendUint64(message, 0) // sequence number and port: one request, one answer
 	info := make([]byte, unix.SizeofIfInfomsg)
 	order.PutUint32(info[4:], uint32(index))
-	body := order.AppendUint16(info, uint16(unix.SizeofRtAttr+len(nested)))
-	body = append(order.AppendUint16(body, unix.IFLA_XDP|unix.NLA_F_NESTED), nested...)
-
-	message := order.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
-	message = order.AppendUint16(message, unix.RTM_SETLINK)
-	message = order.AppendUint16(message, unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	message = order.AppendUint64(message, 0) // sequence number and port: one request, one answer
-	return routeRequest(append(message, body...))
+	return routeRequest(append(append(message, info...), attributes...))
 }
 
 // routeRequest sends a message and returns the error in the answer.

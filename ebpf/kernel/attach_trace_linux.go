@@ -72,16 +72,4 @@ const mountTracefs = "mount -t tracefs tracefs /sys/kernel/tracing"
 
 // tracefs returns where tracefs is mounted, "" if it is nowhere. As in the
 // library it is the mounts of the process that count.
-func tracefs() string {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(mounts)) {
-		mount, rest, _ := strings.Cut(line, " - ") // proc_pid_mountinfo(5)
-		if fields := strings.Fields(mount); len(fields) > 4 && strings.HasPrefix(rest, "tracefs ") {
-			return fields[4]
-		}
-	}
-	return ""
-}
+func tracefs() string { return mountOf("tracefs") }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	cilium "github.com/cilium/ebpf"
@@ -14,8 +15,9 @@ import (
 )
 
 // Probe looks at everything that running programs in the kernel depends on,
-// from the kernel's version to the single program types, and says of what is
-// missing how to get it. It changes nothing.
+// from the kernel's version to the single hooks, and says of what is missing how
+// to get it. It tries hooks by attaching to things that it makes for that and
+// takes away again; what is there is left alone.
 func Probe() []Check {
 	have, err := capabilities()
 	checks := []Check{
@@ -31,7 +33,7 @@ func Probe() []Check {
 		probeBTF(),
 		probeTracefs(),
 	}
-	return append(checks, probeTypes()...)
+	return slices.Concat(checks, probeTypes(), probeHooks())
 }
 
 func probeKernel() Check {
