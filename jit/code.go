@@ -9,12 +9,12 @@ import (
 // compiled is finished machine code, in executable memory.
 type compiled struct {
 	mem     *memory
-	entries map[int]int // where Go enters, by slot counted through all programs
-	leave   int         // see compiler.leave
-	batch   int         // lean code
-	chunk   int         // how many packets lean code may go through before it must come back to Go
-	perCPU  bool        // it takes values of the processor
-	leaves  bool        // lean code leaves for calls
+	entries []int32 // where Go enters, by slot counted through all programs
+	leave   int     // see compiler.leave
+	batch   int     // lean code
+	chunk   int     // how many packets lean code may go through before it must come back to Go
+	perCPU  bool    // it takes values of the processor
+	leaves  bool    // lean code leaves for calls
 }
 
 // assemble resolves the labels of the code.
@@ -29,14 +29,14 @@ func (c *compiler) assemble() amd64.Code {
 // finish makes the code executable.
 func (c *compiler) finish() (out *compiled, err error) {
 	finished := c.assemble()
-	out = &compiled{entries: make(map[int]int, len(c.entries))}
+	out = &compiled{entries: make([]int32, c.slots())}
 	if c.lean {
 		out.batch, out.chunk = finished.LabelOffset(c.batch), max(1, slice/len(c.p.insns))
 	} else {
 		out.leave = finished.LabelOffset(c.leave)
 	}
 	for slot, l := range c.entries {
-		out.entries[slot] = finished.LabelOffset(l)
+		out.entries[slot] = int32(finished.LabelOffset(l))
 	}
 	out.perCPU, out.leaves = c.perCPU, c.leaves
 	if out.mem, err = newMemory(finished.Bytes); err != nil {
@@ -44,6 +44,15 @@ func (c *compiler) finish() (out *compiled, err error) {
 	}
 	return out, nil
 }
+
+// slots is how many slots the programs have together.
+func (c *compiler) slots() int {
+	last := c.programs[len(c.programs)-1]
+	return last.start + len(last.insns)
+}
+
+// entry returns the address of the code for Go to enter at a slot.
+func (c *compiled) entry(slot int) uintptr { return c.at(int(c.entries[slot])) }
 
 // at returns the address of code for enter.
 func (c *compiled) at(offset int) uintptr { return c.mem.addr() + uintptr(offset) }

@@ -58,13 +58,14 @@ type mark struct {
 
 // Reasons for which code leaves ([vm.Exchange.Why]).
 const (
-	whyExit   = iota // the program has returned
-	whyCall          // the helper call in Slot is to be made, then Resume
-	whyStep          // the interpreter is to do Slot, then Resume or wherever it leads
-	whyLoad          // the packet load in Slot is to be done, then Resume
-	whySlice         // the slice is used up; Resume
-	whyReturn        // a function has returned that Go has called
-	whyBail          // lean code cannot judge the frame at Batch[0]
+	whyExit    = iota // the program has returned
+	whyCall           // the helper call in Slot is to be made, then Resume
+	whyStep           // the interpreter is to do Slot, then Resume or wherever it leads
+	whyLoad           // the packet load in Slot is to be done, then Resume
+	whySlice          // the slice is used up; Resume
+	whyReturn         // a function has returned that Go has called
+	whyNowhere        // an instruction was done behind which no run comes, by the proof
+	whyBail           // lean code cannot judge the frame at Batch[0]
 )
 
 // A place is where the code keeps a number of its own: a register that is
@@ -268,7 +269,10 @@ func (p *program) lastOf(b *block) int {
 
 // goTo continues at a block; following is the one whose code comes next.
 func (c *compiler) goTo(to int32, following int) {
-	if int(to) != following {
+	switch {
+	case to == none:
+		c.leaveFor(whyNowhere)
+	case int(to) != following:
 		c.asm.Jmp(c.labels[to])
 	}
 }

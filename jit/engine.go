@@ -26,6 +26,7 @@ type Engine struct {
 	tried   bool      // to make lean
 	frames  []engine.Frame
 	results []uint32
+	batch   batchArgs // in memory that does not move, as stacks do
 	tuning  tuning
 	ctx     context.Context // of the run
 	closed  bool
@@ -199,12 +200,15 @@ func (e *Engine) runAll(in []engine.Packet, out []engine.Result) (err error) {
 // execute runs machine code from where the machine stands to the end of the run,
 // and does for it what it leaves to Go.
 func (e *Engine) execute() vm.Stop {
+	if e.code == nil && e.compile() != nil { // thrown away by Share
+		return vm.StopFault
+	}
 	n, x := e.native, e.native.Exchange()
 	if !n.Budget(0, slice) {
 		return vm.StopBudget
 	}
 	given := x.Slice
-	at := e.code.at(e.code.entries[n.Start()])
+	at := e.code.entry(n.Start())
 	base := uintptr(n.Base())
 	for {
 		enter(at, base, nil)
@@ -224,15 +228,17 @@ func (e *Engine) execute() vm.Stop {
 			}
 			at = uintptr(x.Resume)
 			if next != slot+1 {
-				at = e.code.at(e.code.entries[next])
+				at = e.code.entry(next)
 			}
 		case whyLoad:
 			if !n.Load(int(x.Slot)) {
 				return vm.StopFault
 			}
 			at = uintptr(x.Resume)
+		case whyNowhere:
+			return vm.StopFault
 		case whyReturn:
-			at = e.code.at(e.code.entries[n.Return()])
+			at = e.code.entry(n.Return())
 		case whySlice:
 			if e.ctx.Err() != nil || !n.Budget(given-x.Slice, slice) {
 				return vm.StopBudget
@@ -298,11 +304,11 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, al
 		return 0, true
 	}
 	first := unsafe.Pointer(unsafe.SliceData(frames))
-	args := batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: unsafe.Add(first, len(frames)*int(frameSize))}
+	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: unsafe.Add(first, len(frames)*int(frameSize))}
 	x := e.native.Exchange()
 	x.Why = whyExit
-	err := e.enterLean(&args)
-	runtime.KeepAlive(frames)
+	err := e.enterLean()
+	e.batch = batchArgs{}
 	if err != nil {
 		return 0, false
 	}
@@ -313,7 +319,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, al
 }
 
 // enterLean enters lean code, and does the calls that it leaves to Go.
-func (e *Engine) enterLean(args *batchArgs) (err error) {
+func (e *Engine) enterLean() (err error) {
 	panicOnFault, done := debug.SetPanicOnFault(true), false
 	defer func() {
 		if !done {
@@ -325,7 +331,7 @@ func (e *Engine) enterLean(args *batchArgs) (err error) {
 		e.native.Watch()
 	}
 	x, base := e.native.Exchange(), uintptr(e.native.Base())
-	enter(e.lean.at(e.lean.batch), base, unsafe.Pointer(args))
+	enter(e.lean.at(e.lean.batch), base, unsafe.Pointer(&e.batch))
 	for x.Why == whyCall {
 		e.native.Call(int(x.Slot)) // such helper functions refuse nothing
 		x.Why = whyExit
