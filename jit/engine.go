@@ -304,7 +304,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, al
 		return 0, true
 	}
 	first := unsafe.Pointer(unsafe.SliceData(frames))
-	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: unsafe.Add(first, len(frames)*int(frameSize))}
+	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: uintptr(first) + uintptr(len(frames))*uintptr(frameSize)}
 	x := e.native.Exchange()
 	x.Why = whyExit
 	err := e.enterLean()

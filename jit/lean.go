@@ -28,7 +28,7 @@ const (
 type batchArgs struct {
 	frames   unsafe.Pointer // the first one
 	verdicts unsafe.Pointer
-	last     unsafe.Pointer // behind the last frame
+	last     uintptr // behind the last frame: no pointer, as it may be that of other memory
 }
 
 // leanType tells where the fields that lean code knows lie in the context. It
