@@ -4,28 +4,46 @@
 // before a program goes to a real interface.
 //
 // [Load] puts a program into the kernel; if the kernel's verifier refuses it,
-// the error is a [*VerifierError] with the verifier's log. [Program.TestRun]
-// runs it on one packet, [NewEngine] wraps it as an engine for whole captures.
-// A [Collection] loads programs that share maps, those of an object: it makes
-// the maps, fills and freezes them, and tells the kernel the types of functions.
-// [Available] says in one sentence why none of this works here; [Probe] says
-// it in detail, with what to do about it.
+// the error is a [*VerifierError] with the verifier's log, and [Program.Code]
+// shows what the kernel has made of one that it accepts. [Program.TestRun] runs
+// it on one packet. A [Collection] loads programs that share maps, those of an
+// object: it makes the maps, fills and freezes them, and tells the kernel the
+// types of functions. [NewEngine] and [NewObjectEngine] make an engine for whole
+// captures of either. [NewClassic] makes one of a classic program, which takes no
+// privilege. [Available] says in one sentence why none of the rest works here;
+// [Probe] says it in detail, with what to do about it.
+//
+// # What test runs are not
 //
 // The kernel's test runs (BPF_PROG_TEST_RUN) are not the real thing in every
-// respect, and none of it can be configured away:
+// respect, and none of it can be configured away. Where a packet or what is known
+// of it cannot be had, an engine does not run the program on another one
+// instead: the fault is a [*PacketError], which names the limit.
 //
 //   - A packet must have a whole Ethernet header, an IPv4 or IPv6 packet also
 //     its whole fixed network header, and it must fit in one page with its
-//     headroom: shorter and longer ones are refused (EINVAL). XDP programs
-//     run on longer ones, but see only a page of them; [NewEngine] refuses
-//     those itself.
-//   - The packet is complete by definition: its length on the wire is the
-//     number of bytes given.
-//   - Socket filters are started at the network header. [NewEngine] therefore
+//     headroom: shorter ones, and those longer than about 3700 bytes, are
+//     refused (EINVAL). XDP programs run on longer ones, but see only about
+//     3500 bytes of them; the engine refuses those itself.
+//   - Of the context of skb programs, mark, priority, ingress_ifindex, cb,
+//     tstamp, wire_len, gso_segs and gso_size can be set. The other fields are
+//     those of a frame that has arrived on the loopback device: protocol by
+//     its EtherType, pkt_type by its address, which is another host's unless
+//     it is 0 or a group's, ifindex 1, no VLAN tag beside the bytes, and 0 for
+//     hash, queue_mapping and tc_index. In that of XDP programs nothing can be
+//     set: ingress_ifindex is 1, rx_queue_index 0. A packet of which the
+//     metadata say otherwise is refused to programs that may read the field.
+//   - The packet is complete by definition: len is the number of bytes given.
+//     Programs that may read it are refused packets of which the capture has a
+//     part only.
+//   - Socket filters are started at the network header. The engine therefore
 //     runs them as traffic-control classifiers, which see the same context
 //     and may use the same legacy packet loads, from the link header on.
-//   - The packet arrives on the loopback device; VLAN tags that the hardware
-//     has taken out cannot be given.
+//   - Where a packet is redirected to does not show, nor what trace_printk
+//     prints, nor how many instructions ran. A VLAN tag that a program pushes
+//     stands beside the bytes, where it does not show either.
+//   - What a program does to the system, it does: a clone that it redirects is
+//     sent. Engines run such programs in a network namespace of their own.
 //
 // # Live capture
 //

@@ -73,6 +73,20 @@ func (m *Map) Elements() ([]Element, error) {
 	return all, nil
 }
 
+// Update puts an element into the map: one value, or in a per-CPU map one for
+// each CPU that there can be. The key of a queue or stack is empty.
+func (m *Map) Update(key []byte, values ...[]byte) error {
+	switch {
+	case m.perCPU():
+		return m.describe(m.m.Put(key, values))
+	case len(values) != 1:
+		return fmt.Errorf("map %q takes one value for a key, not %d", m.spec.Name, len(values))
+	case m.spec.KeySize == 0:
+		return m.describe(m.m.Put(nil, values[0]))
+	}
+	return m.describe(m.m.Put(key, values[0]))
+}
+
 func (m *Map) describe(err error) error {
 	if err == nil {
 		return nil

@@ -3,6 +3,10 @@
 package kernel
 
 import (
+	"context"
+
+	"golang.org/x/net/bpf"
+
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -29,6 +33,9 @@ func (p *Program) Close() error { return ErrNotSupported }
 
 // Info returns ErrNotSupported.
 func (p *Program) Info() (Info, error) { return Info{}, ErrNotSupported }
+
+// Code returns ErrNotSupported.
+func (p *Program) Code() (*Code, error) { return nil, ErrNotSupported }
 
 // TestRun returns ErrNotSupported.
 func (p *Program) TestRun(in []byte) (ret uint32, out []byte, err error) {
@@ -73,6 +80,9 @@ type Map struct{}
 
 // Spec returns nil.
 func (m *Map) Spec() *abi.MapSpec { return nil }
+
+// Update returns ErrNotSupported.
+func (m *Map) Update(key []byte, values ...[]byte) error { return ErrNotSupported }
 
 // Lookup returns ErrNotSupported.
 func (m *Map) Lookup(key []byte) ([][]byte, error) { return nil, ErrNotSupported }
@@ -133,6 +143,17 @@ func NewEngine(name string, t abi.ProgType, prog []ebpf.Instruction) (*Engine, e
 	return nil, ErrNotSupported
 }
 
+// NewObjectEngine returns ErrNotSupported.
+func NewObjectEngine(l *object.Linked, types []byte) (*Engine, error) { return nil, ErrNotSupported }
+
+// Collection returns nil.
+func (e *Engine) Collection() *Collection { return nil }
+
+// RunContext returns ErrNotSupported.
+func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engine.Result) error {
+	return ErrNotSupported
+}
+
 // Name returns "kernel".
 func (e *Engine) Name() string { return "kernel" }
 
@@ -141,6 +162,21 @@ func (e *Engine) Run(in []engine.Packet, out []engine.Result) error { return Err
 
 // Close returns ErrNotSupported.
 func (e *Engine) Close() error { return ErrNotSupported }
+
+// A Classic runs a classic program in the kernel; there is none on this system.
+type Classic struct{}
+
+// NewClassic returns ErrNotSupported.
+func NewClassic(prog []bpf.RawInstruction) (*Classic, error) { return nil, ErrNotSupported }
+
+// Name returns "kernel".
+func (c *Classic) Name() string { return "kernel" }
+
+// Run returns ErrNotSupported.
+func (c *Classic) Run(in []engine.Packet, out []engine.Result) error { return ErrNotSupported }
+
+// Close returns ErrNotSupported.
+func (c *Classic) Close() error { return ErrNotSupported }
 
 // Probe returns one failed check: the kernel path is Linux only.
 func Probe() []Check {

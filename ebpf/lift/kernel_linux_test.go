@@ -166,7 +166,7 @@ func compareInKernel(t *testing.T, v variant, name string, prog []bpf.RawInstruc
 	}
 	for _, d := range data {
 		in, meta := testRunInput(v.hook, d)
-		got, err := run(in)
+		got, err := run(in, meta)
 		switch {
 		case errors.Is(err, engine.ErrPacket):
 			continue
@@ -182,15 +182,15 @@ func compareInKernel(t *testing.T, v variant, name string, prog []bpf.RawInstruc
 
 // loadInKernel loads a program and returns functions to run and to close it.
 // Where there is an engine it is used, which is faster.
-func loadInKernel(v variant, p *lift.Program) (run func(in []byte) (uint32, error), closer func() error, err error) {
+func loadInKernel(v variant, p *lift.Program) (run func(in []byte, meta *cbpf.Metadata) (uint32, error), closer func() error, err error) {
 	if v.hook == abi.HookXDP || v.hook == abi.HookTC {
 		e, err := kernel.NewEngine("lift", p.Type, p.Insns)
 		if err != nil {
 			return nil, nil, err
 		}
 		out := make([]engine.Result, 1)
-		return func(in []byte) (uint32, error) {
-			if err := e.Run([]engine.Packet{{Data: in, WireLen: uint32(len(in))}}, out); err != nil {
+		return func(in []byte, meta *cbpf.Metadata) (uint32, error) {
+			if err := e.Run([]engine.Packet{{Data: in, WireLen: uint32(len(in)), Meta: *meta}}, out); err != nil {
 				return 0, err
 			}
 			return out[0].Return, out[0].Fault
@@ -200,7 +200,7 @@ func loadInKernel(v variant, p *lift.Program) (run func(in []byte) (uint32, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	return func(in []byte) (uint32, error) {
+	return func(in []byte, _ *cbpf.Metadata) (uint32, error) {
 		ret, _, err := k.TestRun(in)
 		return ret, err
 	}, k.Close, nil

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -11,28 +12,14 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // maxOutput holds any packet that a program can leave: test runs start with
 // at most a page, and helpers grow a packet no further than 64 KiB.
 const maxOutput = 1<<16 + 4096
 
-// A PacketError says that the kernel does not test-run programs on such a
-// packet; see the package documentation for its rules.
-type PacketError struct {
-	Length int
-	Cause  error
-}
-
-func (e *PacketError) Unwrap() error { return e.Cause }
-
-// Is makes the error an [engine.ErrPacket].
-func (e *PacketError) Is(target error) bool { return target == engine.ErrPacket }
-
-func (e *PacketError) Error() string {
-	return fmt.Sprintf("the kernel does not test-run a packet of %d bytes (%v): it takes about 14 to 3500, IPv4 from 34, IPv6 from 54", e.Length, e.Cause)
-}
+// etherHeader is the length of an Ethernet header.
+const etherHeader = 14
 
 // TestRun runs the program once on a packet that starts with its Ethernet
 // header, and returns what the program returned and the packet after it. The
@@ -48,16 +35,35 @@ func (p *Program) testRun(in, context, out []byte) (uint32, []byte, error) {
 		o.Context = context
 	}
 	if len(in) == 0 { // bpf() would take this as a run without a packet
-		return 0, nil, &PacketError{Cause: unix.EINVAL}
+		return 0, nil, &PacketError{Limit: tooShort}
 	}
 	ret, err := p.prog.Run(&o)
 	switch {
 	case errors.Is(err, unix.EINVAL):
-		return 0, nil, &PacketError{Length: len(in), Cause: unix.EINVAL}
+		return 0, nil, &PacketError{Length: len(in), Limit: sizeLimit(in), Cause: unix.EINVAL}
 	case err != nil:
 		return 0, nil, fmt.Errorf("test run of program %q: %w", p.name, err)
 	}
 	return ret, o.DataOut, nil
+}
+
+const tooShort = "it wants a whole Ethernet header, 14 bytes"
+
+// sizeLimit says why the kernel found a packet invalid: the rules of
+// bpf_prog_test_run_skb and bpf_test_init.
+func sizeLimit(in []byte) string {
+	if len(in) < etherHeader {
+		return tooShort
+	}
+	switch proto := binary.BigEndian.Uint16(in[12:]); {
+	case proto == unix.ETH_P_IP && len(in) < etherHeader+20:
+		return "it wants a whole IPv4 header, 34 bytes with that of Ethernet"
+	case proto == unix.ETH_P_IPV6 && len(in) < etherHeader+40:
+		return "it wants a whole IPv6 header, 54 bytes with that of Ethernet"
+	case len(in) > os.Getpagesize()*3/4:
+		return "with the kernel's own data it must fit in one page, which leaves room for about 3700"
+	}
+	return "the program was made for another place than a packet's arrival, or wants a context"
 }
 
 // xdpLinear returns how many bytes of a packet an XDP program sees in a test
