@@ -1,125 +1,180 @@
 package replay
 
 import (
+	"errors"
 	"io"
 	"sync"
 
 	"github.com/bpflab/bpflab/vm/capture"
 )
 
-// A piece is some packets of a capture on their way from the goroutine that
-// reads to a worker, and on to the visitor.
+// A crew is the goroutines of a Filter with several workers. They do all the
+// same: detach a piece from the capture, judge it, and visit what is ready to be
+// visited. So the bytes stay in the cache of the processor that has read them,
+// and nobody has to be woken for each piece.
+type crew struct {
+	visit func(Match) error
+	idle  func() error
+
+	reading sync.Mutex // of whoever reads
+	reader  *capture.Reader
+	next    int // what the next piece is numbered
+	ended   bool
+
+	mu       sync.Mutex
+	free     []*piece
+	freed    sync.Cond
+	judged   map[int]*piece // by number, to be visited in order
+	turn     int            // the number that comes next
+	visiting bool           // somebody visits, and goes on as long as the next is judged
+	judging  int            // how many judge
+	over     bool           // nothing may begin any more
+	err      error          // why it is over
+	done     chan struct{}  // closed when it is over and all have finished
+}
+
+// A piece is some packets of the capture.
 type piece struct {
+	number  int
 	packets capture.Reader
 	matches []Match
-	end     error         // what is wrong with these packets
-	judged  chan struct{} // receives when a worker is done
+	end     error // what is wrong behind these packets, or with them
 }
 
-// How many pieces there are: one in hand and one waiting for each worker, and
-// one for the visitor. More would be more memory to touch.
-func pieces(workers int) int { return 2*workers + 1 }
-
-// A pipeline is the channels that the pieces go round in: free, work and
-// ordered, free again. Each has room for all, so that nobody waits to send.
-type pipeline struct {
-	free    chan *piece
-	work    chan *piece   // to the workers
-	ordered chan *piece   // to the visitor, as they stand in the capture
-	end     error         // why there are no more, once ordered is closed
-	stop    chan struct{} // closed when the visitor wants no more
-}
-
-func newPipeline(workers int) *pipeline {
-	n := pieces(workers)
-	l := &pipeline{
-		free:    make(chan *piece, n),
-		work:    make(chan *piece, n),
-		ordered: make(chan *piece, n),
-		stop:    make(chan struct{}),
-	}
-	for range n {
-		l.free <- &piece{judged: make(chan struct{}, 1)}
-	}
-	return l
-}
+// errEnd is the end of the capture, where nothing is wrong.
+var errEnd = errors.New("end of the capture")
 
 // filterParallel is [judge.matches] with several workers.
 func filterParallel(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
-	l := newPipeline(len(workers))
-	var running sync.WaitGroup
-	defer running.Wait() // the caller may close the engines
-	defer close(l.stop)
+	c := &crew{visit: visit, idle: idle, reader: r, judged: make(map[int]*piece), done: make(chan struct{})}
+	c.freed.L = &c.mu
+	// Each worker can be ahead of the one that is visited next by a piece.
+	for range 2 * len(workers) {
+		c.free = append(c.free, new(piece))
+	}
 	for _, w := range workers {
-		running.Go(func() { l.judge(newJudge(w)) })
+		go c.work(newJudge(w))
 	}
-	go l.read(r) // not waited for: it may stand in a read of a live source
-	return l.visit(visit, idle)
+	// Not for the end of all of them: one may stand in a read of a live source.
+	<-c.done
+	return c.err
 }
 
-// read cuts the capture into pieces.
-func (l *pipeline) read(r *capture.Reader) {
-	defer close(l.ordered)
+// work is what each goroutine does until it is over or the capture has ended.
+func (c *crew) work(j *judge) {
 	for {
-		select {
-		case <-l.stop:
+		p := c.buffer()
+		if p == nil || !c.detach(p) {
 			return
-		default:
 		}
-		select {
-		case <-l.stop:
-			return
-		case p := <-l.free:
-			if l.end = r.Detach(&p.packets); l.end != nil {
-				return
-			}
-			l.work <- p
-			l.ordered <- p
-		}
-	}
-}
-
-// judge takes pieces and gathers what matches in each.
-func (l *pipeline) judge(j *judge) {
-	for {
-		select {
-		case <-l.stop:
-			return
-		case p := <-l.work:
-			p.matches = p.matches[:0]
+		if p.end == nil {
 			p.end = j.matches(&p.packets, func(m Match) error {
 				p.matches = append(p.matches, m)
 				return nil
 			}, neverIdle)
-			p.judged <- struct{}{}
+		}
+		c.deliver(p)
+	}
+}
+
+// buffer waits for a piece that is free, or returns nil when it is over.
+func (c *crew) buffer() *piece {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.free) == 0 && !c.over {
+		c.freed.Wait()
+	}
+	if c.over {
+		return nil
+	}
+	last := len(c.free) - 1 // the one whose memory is the warmest
+	p := c.free[last]
+	c.free = c.free[:last]
+	p.matches = p.matches[:0]
+	return p
+}
+
+// detach fills a piece, with packets or with the error at the end of the
+// capture, and reports whether it is to be judged and delivered.
+func (c *crew) detach(p *piece) bool {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if c.ended || c.isOver() {
+		return false
+	}
+	if p.end = c.reader.Detach(&p.packets); p.end == io.EOF {
+		p.end = errEnd
+	}
+	p.number = c.next
+	c.next++
+	c.ended = p.end != nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	c.judging++
+	return true
+}
+
+func (c *crew) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// deliver hands a piece in, and visits the pieces whose turn it is unless
+// somebody does so already.
+func (c *crew) deliver(p *piece) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judging--
+	c.judged[p.number] = p
+	if !c.visiting {
+		c.visiting = true
+		c.visitReady()
+		c.visiting = false
+	}
+	if c.over && c.judging == 0 && !c.visiting {
+		close(c.done)
+	}
+}
+
+// visitReady visits the pieces that are next. It holds the lock between them only.
+func (c *crew) visitReady() {
+	for p := c.judged[c.turn]; p != nil && !c.over; p = c.judged[c.turn] {
+		c.mu.Unlock()
+		err := c.visitPiece(p)
+		c.mu.Lock()
+		delete(c.judged, c.turn)
+		c.turn++
+		c.free = append(c.free, p)
+		c.freed.Signal()
+		if err == nil && c.judged[c.turn] == nil {
+			c.mu.Unlock()
+			err = c.idle()
+			c.mu.Lock()
+		}
+		if err != nil {
+			c.finish(err)
 		}
 	}
 }
 
-// visit visits the matches of each piece.
-func (l *pipeline) visit(visit func(Match) error, idle func() error) error {
-	for {
-		if len(l.ordered) == 0 {
-			if err := idle(); err != nil {
-				return err
-			}
+func (c *crew) visitPiece(p *piece) error {
+	for _, m := range p.matches {
+		if err := c.visit(m); err != nil {
+			return err
 		}
-		p, ok := <-l.ordered
-		if !ok && l.end == io.EOF {
-			return nil
-		}
-		if !ok {
-			return l.end
-		}
-		<-p.judged
-		for _, m := range p.matches {
-			if err := visit(m); err != nil {
-				return err
-			}
-		}
-		if p.end != nil {
-			return p.end
-		}
-		l.free <- p
 	}
+	return p.end
+}
+
+// finish makes it over.
+func (c *crew) finish(err error) {
+	c.over = true
+	if err != errEnd {
+		c.err = err
+	}
+	c.freed.Broadcast()
 }
