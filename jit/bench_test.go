@@ -60,7 +60,7 @@ func compete(b *testing.B, unit string, list ...*contender) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(c.result(), "ns/"+unit)
-			b.ReportMetric(c.result()/list[0].result(), "ratio")
+			b.ReportMetric(c.result()/list[0].result(), "ratio"); b.ReportMetric(c.best, "raw")
 		})
 	}
 }
