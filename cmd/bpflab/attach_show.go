@@ -133,6 +133,9 @@ type recordReader struct {
 	name  string
 	typ   kernel.Type
 	known bool // that typ is what the records are, or that nothing is
+	// padding is how many bytes may stand behind a record: in a perf event
+	// array the kernel fills up to a multiple of eight.
+	padding int
 }
 
 func (s *show) addRecords(c *kernel.Collection, name string) error {
@@ -141,6 +144,9 @@ func (s *show) addRecords(c *kernel.Collection, name string) error {
 		return s.refused(err)
 	}
 	r := &recordReader{name: name}
+	if m.Spec().Kind == abi.PerfEventArray {
+		r.padding = 7
+	}
 	for _, assignment := range s.recordTypes {
 		of, typ, named := strings.Cut(assignment, "=")
 		if !named {
@@ -219,12 +225,19 @@ func (s *show) printRecord(r *recordReader, data []byte, enough func()) error {
 // has such a one, and says so.
 func (r *recordReader) guess(s *show, size int) {
 	r.known = true
-	var ok bool
-	if r.typ, ok = s.types.OfSize(size); ok {
-		s.say("the records of %s are shown as struct %s, which has their size (--record says otherwise)", r.name, r.typ.Name())
-	} else {
-		s.say("no one structure has the size of the records of %s, %d bytes: --record says which it is", r.name, size)
+	found := 0
+	for n := max(size-r.padding, 1); n <= size; n++ {
+		if typ, ok := s.types.OfSize(n); ok {
+			r.typ = typ
+			found++
+		}
 	}
+	if found == 1 {
+		s.say("the records of %s are shown as struct %s, which has their size (--record says otherwise)", r.name, r.typ.Name())
+		return
+	}
+	r.typ = kernel.Type{}
+	s.say("no one structure has the size of the records of %s, %d bytes: --record says which it is", r.name, size)
 }
 
 func (s *show) flushOut() error {

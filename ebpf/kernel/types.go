@@ -133,7 +133,22 @@ func (m Members) MarshalJSON() ([]byte, error) {
 // (text, the name of an enumerator, a pointer or bytes in hexadecimal), []any or
 // [Members]. Members that the bytes do not reach are left out.
 func (t Type) Value(data []byte) any {
-	switch of := btf.UnderlyingType(t.of).(type) {
+	d := decoder(maxParts)
+	return d.value(t.of, data)
+}
+
+// maxParts is how many parts of a value are told apart. Types that contain
+// themselves, or each other twice over many levels, would have no end.
+const maxParts = 1 << 16
+
+// A decoder makes values of bytes; it is how many parts there may still be.
+type decoder int
+
+func (d *decoder) value(t btf.Type, data []byte) any {
+	if *d--; *d < 0 {
+		return hex.EncodeToString(data)
+	}
+	switch of := btf.UnderlyingType(t).(type) {
 	case *btf.Int:
 		return intValue(of, data)
 	case *btf.Enum:
@@ -145,11 +160,11 @@ func (t Type) Value(data []byte) any {
 			return fmt.Sprintf("%#x", binary.NativeEndian.Uint64(data))
 		}
 	case *btf.Array:
-		return arrayValue(of, data)
+		return d.array(of, data)
 	case *btf.Struct:
-		return membersValue(of.Members, data)
+		return d.members(of.Members, data)
 	case *btf.Union:
-		return membersValue(of.Members, data)
+		return d.members(of.Members, data)
 	case nil:
 		return unknownValue(data)
 	}
@@ -224,9 +239,9 @@ func floatValue(data []byte) any {
 	return hex.EncodeToString(data)
 }
 
-// arrayValue takes an array of char for text and one of other bytes, such as an
+// array takes an array of char for text and one of other bytes, such as an
 // address, for bytes.
-func arrayValue(of *btf.Array, data []byte) any {
+func (d *decoder) array(of *btf.Array, data []byte) any {
 	if number, ok := btf.UnderlyingType(of.Type).(*btf.Int); ok && number.Size == 1 {
 		data = data[:min(int(of.Nelems), len(data))]
 		if number.Name != "char" {
@@ -244,12 +259,12 @@ func arrayValue(of *btf.Array, data []byte) any {
 		if len(data) < (i+1)*size {
 			break
 		}
-		all = append(all, Type{of.Type}.Value(data[i*size:][:size]))
+		all = append(all, d.value(of.Type, data[i*size:][:size]))
 	}
 	return all
 }
 
-func membersValue(members []btf.Member, data []byte) any {
+func (d *decoder) members(members []btf.Member, data []byte) any {
 	all := Members{}
 	for _, m := range members {
 		if m.BitfieldSize > 0 {
@@ -263,7 +278,7 @@ func membersValue(members []btf.Member, data []byte) any {
 		if err != nil || from >= len(data) || size == 0 {
 			continue
 		}
-		value := Type{m.Type}.Value(data[from:min(from+size, len(data))])
+		value := d.value(m.Type, data[from:min(from+size, len(data))])
 		if inner, ok := value.(Members); ok && m.Name == "" { // of a nameless union
 			all = append(all, inner...)
 			continue
