@@ -32,7 +32,7 @@
 // rsp and rbp stay Go's; nothing is pushed, nothing is called.
 //
 // One file makes the code of each family of instructions (arithmetic.go,
-// divide.go, memory.go, atomic.go, jump.go, packet.go, call.go). fuse.go goes
+// divide.go, access.go, atomic.go, jump.go, packet.go, call.go). fuse.go goes
 // before them and recognises several instructions that the processor has one for:
 //
 //	r0 = *(u16 *)skb[12]            cmp word ptr [r14+0xc], 0x8
@@ -123,7 +123,7 @@
 // # Files
 //
 // In reading order: engine.go, compile.go, flow.go, values.go, registers.go,
-// passes.go (what tests can switch off), arithmetic.go, divide.go, memory.go,
+// tuning.go (what tests can switch off), arithmetic.go, divide.go, access.go,
 // atomic.go, jump.go, call.go, packet.go, lookup.go, fuse.go, lean.go, code.go;
 // then what holds and enters machine code: memory_unix.go, enter_amd64.s,
 // guard.go, cpu_amd64.go, supported.go. Package amd64 is the assembler.
