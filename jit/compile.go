@@ -92,12 +92,17 @@ func newCompiler(n *vm.Native, t tuning) *compiler {
 // addPrograms takes the programs in, and finds out what there is to know.
 func (c *compiler) addPrograms(proofs []*verifier.Proof) {
 	for i, bounds := range c.n.Programs() {
-		v := proofs[i].Program()
-		p := &program{proof: proofs[i], insns: v.Insns, typ: v.Type, absent: v.Absent, start: bounds[0], keep: !c.does(deadCode)}
-		p.findBlocks()
-		c.programs = append(c.programs, p)
+		c.addProgram(proofs[i], bounds[0])
 	}
 	c.findTraits()
+}
+
+func (c *compiler) addProgram(proof *verifier.Proof, start int) *program {
+	v := proof.Program()
+	p := &program{proof: proof, insns: v.Insns, typ: v.Type, absent: v.Absent, start: start, keep: !c.does(deadCode)}
+	p.findBlocks()
+	c.programs = append(c.programs, p)
+	return p
 }
 
 func (c *compiler) analyse(p *program) {

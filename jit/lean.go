@@ -119,9 +119,9 @@ func emitLean(n *vm.Native, t tuning, proofs []*verifier.Proof) *compiler {
 		return nil
 	}
 	c := newCompiler(n, t)
-	c.addPrograms(proofs)
-	p := c.programs[n.Entry()]
-	c.programs = []*program{p}
+	entry := n.Entry()
+	p := c.addProgram(proofs[entry], n.Programs()[entry][0])
+	c.findTraits()
 	if c.lean = c.leanType(p.typ); !c.lean {
 		return nil
 	}

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"encoding/binary"
+	"sync"
 	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -82,10 +83,21 @@ func (m *Machine) bytes(addr, n uint64) []byte {
 	return unsafe.Slice((*byte)(m.at(addr)), n)
 }
 
-// contextAccess tabulates the access rules of a context: bit log2 of the width
-// of the byte for an offset says that a load there is allowed, and four bits
-// above that a store is.
+// contextAccess returns the access rules of a program type's context as a table:
+// bit log2 of the width of the byte for an offset says that a load there is
+// allowed, and four bits above that a store is. Machines share the tables, which
+// take longer to make than all else of a small machine.
 func contextAccess(t abi.ProgType, c *abi.Context) []uint8 {
+	table, ok := accessTables.Load(t)
+	if !ok {
+		table, _ = accessTables.LoadOrStore(t, tabulate(t, c))
+	}
+	return table.([]uint8)
+}
+
+var accessTables sync.Map // []uint8 by abi.ProgType
+
+func tabulate(t abi.ProgType, c *abi.Context) []uint8 {
 	table := make([]uint8, c.Size)
 	for off := range table {
 		for width := range 4 {

@@ -47,9 +47,26 @@ func uncertain(rnd *rand.Rand) *verifier.Program {
 	for range 1 + g.IntN(4) {
 		g.uncertainPart()
 	}
+	if g.IntN(2) == 0 {
+		g.showAll()
+	}
 	g.emit(ebpf.Mov64(ebpf.R0, g.number()), ebpf.Return())
 	g.functions()
 	return &verifier.Program{Type: abi.SchedCLS, Insns: g.prog, Maps: genMaps}
+}
+
+// showAll folds all numbers and the stack into each number register.
+func (g *generator) showAll() {
+	for off := int16(-genBytes); off < 0; off += 8 {
+		g.emit(ebpf.Load(ebpf.SizeDW, ebpf.R8, ebpf.R10, off), ebpf.ALU64Imm(ebpf.Mul, ebpf.R0, 0x01000193), ebpf.ALU64(ebpf.Xor, ebpf.R0, ebpf.R8))
+	}
+	all := []ebpf.Register{ebpf.R1, ebpf.R2, ebpf.R3, ebpf.R4, ebpf.R5, ebpf.R9}
+	for _, r := range all {
+		g.emit(ebpf.ALU64Imm(ebpf.Mul, ebpf.R0, 0x01000193), ebpf.ALU64(ebpf.Xor, ebpf.R0, r))
+	}
+	for _, r := range all {
+		g.emit(ebpf.Mov64(r, ebpf.R0))
+	}
 }
 
 func (g *generator) loadMap(r ebpf.Register, m int) {
