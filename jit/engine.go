@@ -52,15 +52,11 @@ func New(o vm.Options, proofs ...*verifier.Proof) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newEngine(m, proofs)
+	return newEngine(m, proofs), nil
 }
 
-func newEngine(m *vm.Machine, proofs []*verifier.Proof) (*Engine, error) {
-	n, err := m.Native()
-	if err != nil {
-		return nil, errors.Join(err, m.Close())
-	}
-	return &Engine{machine: m, native: n, proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}, nil
+func newEngine(m *vm.Machine, proofs []*verifier.Proof) *Engine {
+	return &Engine{machine: m, native: m.Native(), proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}
 }
 
 // Name returns "jit".
@@ -99,14 +95,13 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 	// Lookups now have to expect that elements move.
 	err = errors.Join(e.code.close(), e.lean.close())
 	e.code, e.lean, e.tried = nil, nil, false
-	if e.native, err = e.machine.Native(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	other, err := newEngine(m, e.proofs)
-	if err == nil {
-		other.tuning = e.tuning
-	}
-	return other, err
+	e.native = e.machine.Native()
+	other := newEngine(m, e.proofs)
+	other.tuning = e.tuning
+	return other, nil
 }
 
 var errClosedEngine = errors.New("the engine is closed")

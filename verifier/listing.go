@@ -35,7 +35,7 @@ func (p *Proof) Listing() []ListedInsn {
 	if f != nil {
 		panic("verifier: a proved program cannot be analysed: " + f.msg)
 	}
-	l := &lister{proof: p, analysis: a, from: p.sources(), text: p.program.text()}
+	l := &lister{proof: p, analysis: a, from: p.sources(), text: p.program.Text()}
 	var out []ListedInsn
 	insns := p.program.Insns
 	for i := 0; i < len(insns); i += insns[i].Width() {
@@ -222,9 +222,9 @@ func (p *Program) shownAnyway(slot int) uint16 {
 	return 0
 }
 
-// text is the program as text by slot, with the names of its maps and
-// functions.
-func (p *Program) text() []string {
+// Text returns the text of each slot, as [ebpf.Disassemble] does, with the names of
+// maps and functions.
+func (p *Program) Text() []string {
 	names := ebpf.Names{
 		Map: func(index int32) string {
 			if index >= 0 && int(index) < len(p.Maps) {

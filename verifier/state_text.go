@@ -62,7 +62,7 @@ func (e *explanation) place(slot int) Place {
 		return at
 	}
 	if e.lines == nil {
-		e.lines = e.p.text()
+		e.lines = e.p.Text()
 	}
 	if slot < len(e.lines) {
 		at.Insn = e.lines[slot]

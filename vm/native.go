@@ -1,12 +1,10 @@
 package vm
 
 import (
-	"errors"
 	"math/bits"
 	"unsafe"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/vm/arena"
 	"github.com/bpflab/bpflab/vm/maps"
 )
 
@@ -80,15 +78,12 @@ const (
 	StackSize = stackSize
 )
 
-// Native returns the machine as machine code sees it, or an error where its
-// memory can move.
-func (m *Machine) Native() (*Native, error) {
-	if arena.Moves {
-		return nil, errors.New("the memory of programs has no fixed place on this system")
-	}
+// Native returns the machine as machine code sees it. Where its memory moves
+// ([arena.Moves]) code can be made, but not run.
+func (m *Machine) Native() *Native {
 	m.exchange.Shared = m.shared
 	m.watchMaps()
-	return &Native{m}, nil
+	return &Native{m}
 }
 
 // Watch takes notice of maps that have been made since the last run, for code

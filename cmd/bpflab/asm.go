@@ -38,12 +38,20 @@ comments tell the global variables.`,
 func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]string) error {
 	var o outputFlags
 	var only string
+	code := machineCode{verifyRun: verifyRun{app: a}}
 	o.declare(flags, formatNames())
 	if extended == "asm" {
 		flags.StringVar(&only, "prog", "", "show the program `NAME` of an ELF object only")
 		a.declareBTF(flags)
+		code.declare(flags)
 	}
 	return func(args []string) error {
+		switch {
+		case code.wanted:
+			return code.show(o, args, only)
+		case code.progType+code.hook != "":
+			return usagef("--type and --hook go with --jit")
+		}
 		name, err := one("program", args)
 		if err != nil {
 			return err

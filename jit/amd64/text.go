@@ -2,6 +2,7 @@ package amd64
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
@@ -11,6 +12,17 @@ import (
 type Line struct {
 	Offset, Size int    // its bytes
 	Text         string // in Intel syntax, as "mov eax, dword ptr [rbx+0x4]"
+}
+
+// Target returns the offset that a jump goes to, or that an address relative to
+// the next instruction means.
+func (l Line) Target() (offset int, ok bool) {
+	_, operand, found := strings.Cut(l.Text, " # ")
+	if !found && strings.HasPrefix(l.Text, "j") {
+		_, operand, _ = strings.Cut(l.Text, " ")
+	}
+	n, err := strconv.ParseInt(operand, 0, 64)
+	return int(n), err == nil
 }
 
 // Text disassembles code. The targets of jumps are offsets into it. A byte that
