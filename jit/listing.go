@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -16,10 +17,17 @@ import (
 // made of which instruction. Every byte belongs to one instruction, or to one of
 // the parts that none has made.
 type Listing struct {
-	Form     Form            `json:"form"`
-	Size     int             `json:"size"` // bytes of code
-	Programs []ListedProgram `json:"programs"`
-	Parts    []Part          `json:"parts"`
+	Form      Form            `json:"form"`
+	Size      int             `json:"size"` // bytes of code
+	Registers []HostRegister  `json:"registers"`
+	Programs  []ListedProgram `json:"programs"`
+	Parts     []Part          `json:"parts"`
+}
+
+// A HostRegister is what a register of the processor is used for throughout.
+type HostRegister struct {
+	Name  string `json:"name"`  // "rax"
+	Holds string `json:"holds"` // "r0"
 }
 
 // A Form says what a piece of code is for.
@@ -110,6 +118,7 @@ func list(n *vm.Native, t tuning, proofs []*verifier.Proof) *Listing {
 		c.addPrograms(proofs)
 		c.emitGeneral()
 	}
+	l.Registers = c.listRegisters()
 	for _, p := range c.programs {
 		l.Programs = append(l.Programs, p.listed())
 	}
@@ -134,6 +143,31 @@ func list(n *vm.Native, t tuning, proofs []*verifier.Proof) *Listing {
 		l.Programs[i].explain(c.programs[i])
 	}
 	return l
+}
+
+// listRegisters lists what registers hold.
+func (c *compiler) listRegisters() (list []HostRegister) {
+	add := func(r amd64.Reg, holds string) { list = append(list, HostRegister{r.String(), holds}) }
+	places := map[amd64.Reg]string{c.length.reg: "packet length", c.slice.reg: "instructions left"}
+	if c.lean {
+		places[c.frames.reg], places[c.verdicts.reg], places[c.last.reg] = "frame", "verdict", "end of the frames"
+	}
+	for r, host := range hostOf {
+		if _, taken := places[host]; !taken && !slices.Contains(c.spare, host) {
+			add(host, fmt.Sprintf("r%d", r))
+		}
+	}
+	for _, host := range slices.Sorted(maps.Keys(places)) {
+		if host != amd64.NoReg {
+			add(host, places[host])
+		}
+	}
+	add(scratch, "scratch")
+	if c.lean || c.has.legacy {
+		add(packetReg, "packet")
+	}
+	add(baseReg, "memory of the machine")
+	return list
 }
 
 // listed lists the instructions of a program without their code.
@@ -195,11 +229,11 @@ func (l *ListedProgram) explain(p *program) {
 		switch {
 		case len(insn.Code) > 0:
 		case isAlong:
-			insn.Note = fmt.Sprintf("done by %d", leader)
+			insn.Note = fmt.Sprintf("done with %d", leader)
 		case !p.proof.Reached(insn.Slot):
 			insn.Note = "no run comes here"
 		case !p.isNeeded(insn.Slot):
-			insn.Note = "known, or not read"
+			insn.Note = "not read, or known already"
 		default:
 			insn.Note = "nothing to do"
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/bpflab/bpflab/jit/amd64"
 	"github.com/bpflab/bpflab/verifier"
@@ -29,6 +31,11 @@ func (l *Listing) Write(w io.Writer) error {
 	t := listingText{Listing: l, shown: make([]int, len(l.Programs))}
 	t.gather()
 	fmt.Fprintf(&t.out, "; %d bytes of machine code for amd64, %s\n", l.Size, formText[l.Form])
+	var holds []string
+	for _, r := range l.Registers {
+		holds = append(holds, r.Name+" "+r.Holds)
+	}
+	fmt.Fprintf(&t.out, "; %s\n", strings.Join(holds, ", "))
 	for i := range t.pieces {
 		t.piece(&t.pieces[i])
 	}
@@ -76,7 +83,7 @@ func (t *listingText) piece(p *textPiece) {
 		t.insns(p.program, p.insn+1+len(p.program.Insns[p.insn].Also))
 	}
 	for _, line := range p.Lines {
-		text := fmt.Sprintf("    %6x  %-20x  %s", line.Offset, []byte(line.Bytes), line.Text)
+		text := fmt.Sprintf("    %6x  %-22x %s", line.Offset, []byte(line.Bytes), line.Text)
 		if target := t.target(p, line); target != "" {
 			text = fmt.Sprintf("%-70s ; %s", text, target)
 		}
@@ -94,7 +101,7 @@ func (t *listingText) insns(p *ListedProgram, before int) {
 	for ; t.shown[i] < before; t.shown[i]++ {
 		insn := &p.Insns[t.shown[i]]
 		if insn.Source != t.source && insn.Source.Text != "" {
-			fmt.Fprintf(&t.out, "; %s\n", insn.Source.Text)
+			fmt.Fprintf(&t.out, "; %s\n", oneLine(insn.Source.Text))
 		}
 		t.source = insn.Source
 		text := fmt.Sprintf("%4d: (%02x) %s", insn.Slot, uint8(insn.Op), insn.Insn)
@@ -103,6 +110,17 @@ func (t *listingText) insns(p *ListedProgram, before int) {
 		}
 		t.out.WriteString(text + "\n")
 	}
+}
+
+// oneLine replaces what would move the cursor, as objects can have anything for
+// source.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // finish writes the last instructions of programs that have begun.

@@ -28,7 +28,16 @@ as text, raw bytes, hexadecimal and JSON. Of an ELF object, as clang makes them,
 it shows all programs, with the lines of C that the instructions came from, or the
 one that --prog names. Maps are declared above the programs (".map NAME type TYPE
 key BYTES value BYTES entries N"), so that the text of a program assembles again;
-comments tell the global variables.`,
+comments tell the global variables.
+
+--jit verifies an eBPF program, or the translation of a classic one, and shows the
+amd64 machine code that it is compiled to below each instruction, on any host.
+Numbers at the left of machine code are offsets; behind a jump stands the
+instruction that it goes to. A program that only looks at packets has code for
+batches: a loop around the program is part of it. With --json, one object a program:
+{"form", "size", "registers": [{"name", "holds"}], "programs": [{"program", "type",
+"instructions": [{"slot", "insn", "op", "code": [{"start", "end", "lines": [{"offset",
+"bytes", "text"}]}], "also", "note"}]}], "parts": [{"what", "start", …}]}.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
