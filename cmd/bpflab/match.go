@@ -30,8 +30,8 @@ or all of them (all), which stops with status 1 at the first packet on which two
 disagree and shows both states. The default (auto) is machine code where there
 can be any, or else cbpf.
 
--j lets several processors judge packets, in pieces of the capture, which one of
-them reads. What is printed or written, and its order, stays the same.
+-j lets several processors judge packets, each in other pieces of the capture.
+What is printed or written, and its order, stays the same.
 
 With --json, one object a line: {"file", "number", "time", "caplen", "wirelen",
 "linktype", "summary"}; with --count, {"count"}.`,

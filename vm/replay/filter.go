@@ -31,10 +31,10 @@ func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
 // where the reader has them, and only what the visitor asks for is decoded.
 //
 // Each of the workers is used by one goroutine. With one worker, that is the
-// caller's. With more, they judge pieces of the capture while one goroutine
-// reads and the caller's visits; order and errors are the same. Then a Filter
-// that ends before the capture does may leave the reader in a read, after which
-// nothing else happens to it: r must not be used any more.
+// caller's. With more, they take pieces of the capture by turns; visits are made
+// one at a time, in order, with the same errors, but by any of them. Then a
+// Filter that ends before the capture does may leave the reader in a read, after
+// which nothing else happens to it: r must not be used any more.
 //
 // Filter calls idle, which may be nil, before it waits for packets, so that a
 // visitor that gathers its output can hand it over; it may also call it at
