@@ -109,7 +109,7 @@ func (l *loop) here(b *testing.B, name string, p *verifier.Program, start func(v
 }
 
 // BenchmarkLoop is arithmetic, in which each instruction needs the result of that
-// before, and copying 2 KiB.
+// before, division by constants, and copying 2 KiB.
 func BenchmarkLoop(b *testing.B) {
 	l := loop{name: "arithmetic", unit: "insn", n: 10000 * 8, text: `
 		r2 = 1
@@ -125,6 +125,21 @@ func BenchmarkLoop(b *testing.B) {
 		r0 = r2
 		exit`, rest: "r0 = 1003209790\nexit", want: 1003209790}
 	l.benchmark(b, 0)
+	l = loop{name: "division", unit: "division", n: 10000 * 2, text: `
+		r2 = 123456789012345 ll
+		r3 = 10000
+		r0 = 0
+	loop:	r4 = r2
+		r4 /= 10
+		r0 += r4
+		w5 = w2
+		w5 %= 251
+		r0 += r5
+		r2 += -7919
+		r3 += -1
+		if r3 != 0 goto loop
+		exit`, rest: "r0 = 123456749422549999 ll\nexit", want: 123456749422549999}
+	l.benchmark(b, reciprocals)
 	const copies = 40
 	copying := fmt.Sprintf(`
 		r0 = *(u32 *)(r1 + 4)

@@ -53,10 +53,7 @@ func (c *contender) result() float64 {
 
 const turns = 60
 
-// compete reports the time of each, and how many times that of the first it is.
-// Benchmarks that report turn by turn have no use for b.N.
-func compete(b *testing.B, unit string, list ...*contender) {
-	b.Helper()
+func takeTurns(list []*contender) {
 	for range turns {
 		for _, c := range list {
 			for ; c != nil; c = c.rest {
@@ -64,6 +61,12 @@ func compete(b *testing.B, unit string, list ...*contender) {
 			}
 		}
 	}
+}
+
+// compete reports the time of each, and how many times that of the first it is.
+// Benchmarks that report turn by turn have no use for b.N.
+func compete(b *testing.B, unit string, list ...*contender) {
+	takeTurns(list)
 	for _, c := range list {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
