@@ -158,6 +158,7 @@ func (r *attachRun) check() (err error) {
 // untilEnd returns a context that ends with --for or with a signal.
 func (r *attachRun) untilEnd() (context.Context, func()) {
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
+	context.AfterFunc(ctx, stop) // a second signal does not wait for an orderly end
 	if r.span == 0 {
 		return ctx, stop
 	}

@@ -60,6 +60,8 @@ func (r *attachRun) filterHook() (kernel.Hook, error) {
 		return h, usagef("a socket sees copies of packets: --action is for xdp, tcx and cgroup hooks")
 	case atSocket && r.options.Pin != "":
 		return h, usagef("a socket's filter ends with the socket: --pin is for other hooks")
+	case r.action != "" && r.output == "" && (r.limit > 0 || r.json || r.snapLen > 0):
+		return h, usagef("with --action packets go nowhere but to -w: -c, -s and --json have no place")
 	case !atSocket && (r.extended || r.promisc):
 		return h, usagef("--ebpf and --promiscuous are for socket hooks")
 	case r.options.Pin != "" && r.action == "":
@@ -206,9 +208,8 @@ func (a *app) say(format string, args ...any) {
 	fmt.Fprintf(a.errOut, "bpflab attach: "+format+"\n", args...)
 }
 
-// refused gives an error of the kernel path its status, and says where to look.
+// refused gives an error of attaching its status.
 func (r *attachRun) refused(err error) error {
-	const look = "'bpflab doctor' tells what works here"
 	var no *kernel.VerifierError
 	var at *kernel.AttachError
 	switch {
@@ -218,12 +219,8 @@ func (r *attachRun) refused(err error) error {
 		return answerNo{fmt.Errorf("%w (--kernel-log shows how it got there)", no)}
 	case errors.Is(err, kernel.ErrInUse) && errors.As(err, &at) && at.Hook.Kind == kernel.HookXDP && r.options.Pin == "":
 		return noKernel(fmt.Errorf("%w (--replace)", err))
-	case errors.Is(err, kernel.ErrInUse):
-		return noKernel(err)
 	case errors.Is(err, kernel.ErrNoTarget), errors.Is(err, syscall.ENODEV), errors.Is(err, fs.ErrNotExist):
 		return ioError(err)
-	case errors.Is(err, kernel.ErrNotPermitted), errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
-		return noKernel(fmt.Errorf("%w; %s", err, look))
 	case isSyntax(err):
 		return err
 	}

@@ -39,7 +39,15 @@ func askKernel(s *subject) (*kernelVerdict, error) {
 	return nil, noKernel(fmt.Errorf("the kernel gives no verdict: %w", err))
 }
 
-func noKernel(err error) error { return statusError{exitUnsupported, err} }
+// noKernel gives an error of the kernel path its status, and says where to look
+// if the user may not or the system cannot.
+func noKernel(err error) error {
+	lacks := errors.Is(err, fs.ErrPermission) || errors.Is(err, kernel.ErrNotPermitted) || errors.Is(err, errors.ErrUnsupported)
+	if lacks && !errors.Is(err, kernel.ErrInUse) {
+		err = fmt.Errorf("%w; 'bpflab doctor' tells what works here", err)
+	}
+	return statusError{exitUnsupported, err}
+}
 
 // forKernel is the program in the form that the kernel path takes.
 func (s *subject) forKernel() *object.LinkedProgram {
