@@ -1,7 +1,7 @@
 // Package kernel runs eBPF programs in the running Linux kernel: it loads them
-// through its verifier and test-runs them on packets, without attaching them
-// to anything. It is the referee for the other engines, and the last step
-// before a program goes to a real interface.
+// through its verifier, test-runs them on packets, attaches them to interfaces,
+// control groups and events, and captures live. It is the referee for the other
+// engines, and where a program goes in the end.
 //
 // [Load] puts a program into the kernel; if the kernel's verifier refuses it,
 // the error is a [*VerifierError] with the verifier's log, and [Program.Code]
@@ -12,6 +12,23 @@
 // captures of either. [NewClassic] makes one of a classic program, which takes no
 // privilege. [Available] says in one sentence why none of the rest works here;
 // [Probe] says it in detail, with what to do about it.
+//
+// # Attaching
+//
+// [ParseHook] reads where to, as "xdp:eth0", and [Program.Attach] attaches a
+// program there. What attaches it is a descriptor (a bpf_link), so that an
+// [Attachment] ends with the process at the latest. The [*AttachError] says who
+// is in the way, what is not there or what the user lacks. A network namespace
+// belongs to a thread; [AttachOptions] and [CaptureOptions] name one by its path.
+//
+// [NewFilterProgram] builds a program around a classic filter, which counts,
+// acts and copies packets for [Packets] to read. [Map.Records] reads what any
+// program puts into a ring buffer or a perf event array, [Map.Elements] what is
+// in a map, and [Types] tells what the bytes mean.
+//
+// Files: hook.go and attach.go are what it is about, attach_*_linux.go the kinds
+// of hooks, observe*.go the programs around filters, map_linux.go, records_linux.go
+// and types.go what they leave, hook_probe_linux.go the tries for [Probe].
 //
 // # What test runs are not
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf/perf"
 	"github.com/cilium/ebpf/ringbuf"
@@ -16,6 +17,11 @@ import (
 // perf event array.
 const perfBuffer = 256 << 10
 
+// gather is how long a reader that has emptied a ring buffer looks away. Else a
+// program that adds a record every few microseconds wakes it for each of them,
+// which costs more than all the rest.
+const gather = time.Millisecond
+
 // Records reads what programs put into a ring buffer or a perf event array. It
 // must be closed, before the collection.
 type Records struct {
@@ -23,6 +29,7 @@ type Records struct {
 	perf *perf.Reader
 	from ringbuf.Record
 	cpu  perf.Record
+	more bool // there has just been a record in the ring
 }
 
 // Records begins to read a map. A perf event array takes no record before.
@@ -49,7 +56,11 @@ func (m *Map) Records() (*Records, error) {
 // not the reader. The error is io.EOF when there is no more after Stop.
 func (r *Records) Next() (data []byte, lost uint64, err error) {
 	if r.ring != nil {
+		if r.more && r.ring.AvailableBytes() == 0 {
+			time.Sleep(gather)
+		}
 		err = r.ring.ReadInto(&r.from)
+		r.more = err == nil
 		data = r.from.RawSample
 	} else {
 		err = r.perf.ReadInto(&r.cpu)
