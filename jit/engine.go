@@ -38,6 +38,10 @@ var _ engine.Filter = (*Engine)(nil)
 // to Go, which takes less than a millisecond.
 const slice = 1 << 20
 
+// callback is how many instructions a call by Go counts as: functions without
+// loops count none themselves.
+const callback = 8
+
 // New makes an engine of programs that have been proved safe, as
 // [vm.LoadProved] does. The error wraps [ErrUnsupported] where machine code
 // cannot run. Options.Trace is for the interpreter, and an error here.
@@ -234,15 +238,28 @@ func (e *Engine) execute() vm.Stop {
 			return vm.StopFault
 		case whyReturn:
 			at = e.code.entry(n.Return())
-		case whySlice:
-			if e.ctx.Err() != nil || !n.Budget(given-x.Slice, slice) {
+			if x.Slice -= callback; x.Slice < 0 && !e.nextSlice(&given) {
 				return vm.StopBudget
 			}
-			given = x.Slice
-			runtime.Gosched()
+		case whySlice:
+			if !e.nextSlice(&given) {
+				return vm.StopBudget
+			}
 			at = uintptr(x.Resume)
 		}
 	}
+}
+
+// nextSlice lets others have the processor and gives the code another slice,
+// unless the run is to end.
+func (e *Engine) nextSlice(given *int64) bool {
+	x := e.native.Exchange()
+	if e.ctx.Err() != nil || !e.native.Budget(*given-x.Slice, slice) {
+		return false
+	}
+	*given = x.Slice
+	runtime.Gosched()
+	return true
 }
 
 // look judges packets with lean code and returns how many.
