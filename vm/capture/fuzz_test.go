@@ -2,14 +2,15 @@ package capture_test
 
 import (
 	"bytes"
+	"io"
 	"testing"
 
 	"github.com/bpflab/bpflab/vm/capture"
 )
 
 // FuzzPcap and FuzzPcapNG read anything that begins as a capture. Whatever
-// comes out can be written, and the copy reads the same: without an error and
-// with the same packets.
+// comes out does so in batches and pieces, too, and can be written, and the copy
+// reads the same: without an error and with the same packets.
 func FuzzPcap(f *testing.F) {
 	for _, name := range []string{"mixed.pcap", "ns.pcap", "big-endian.pcap", "modified.pcap", "null.pcap"} {
 		f.Add(committed(f, name)[:400])
@@ -55,6 +56,7 @@ func checkCopy(t *testing.T, data []byte) {
 		}
 		return
 	}
+	sameReadings(t, "the input", func() io.Reader { return bytes.NewReader(data) })
 	written, err := rewrite(data)
 	if err != nil {
 		t.Fatalf("cannot write what was read: %v", err)
