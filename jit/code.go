@@ -10,8 +10,8 @@ import (
 type compiled struct {
 	mem     *memory
 	entries []int32 // where Go enters, by slot counted through all programs
-	leave   int     // see compiler.leave
-	batch   int     // lean code
+	leave   uintptr // address of compiler.leave
+	start   uintptr // address of lean code
 	chunk   int     // how many packets lean code may go through before it must come back to Go
 	perCPU  bool    // it takes values of the processor
 	leaves  bool    // lean code leaves for calls
@@ -30,17 +30,17 @@ func (c *compiler) assemble() amd64.Code {
 func (c *compiler) finish() (out *compiled, err error) {
 	finished := c.assemble()
 	out = &compiled{entries: make([]int32, c.slots())}
-	if c.lean {
-		out.batch, out.chunk = finished.LabelOffset(c.batch), max(1, slice/len(c.p.insns))
-	} else {
-		out.leave = finished.LabelOffset(c.leave)
-	}
 	for slot, l := range c.entries {
 		out.entries[slot] = int32(finished.LabelOffset(l))
 	}
 	out.perCPU, out.leaves = c.perCPU, c.leaves
 	if out.mem, err = newMemory(finished.Bytes); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if c.lean {
+		out.start, out.chunk = out.at(finished.LabelOffset(c.batch)), max(1, slice/len(c.p.insns))
+	} else {
+		out.leave = out.at(finished.LabelOffset(c.leave))
 	}
 	return out, nil
 }

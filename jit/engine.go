@@ -18,18 +18,19 @@ import (
 // the addresses in registers. Executed is 0: machine code does not count.
 // It is not safe for concurrent use; [Engine.Share] makes another one.
 type Engine struct {
-	machine *vm.Machine
-	native  *vm.Native
-	proofs  []*verifier.Proof
-	code    *compiled // of all programs, made when first needed
-	lean    *compiled // of the one that runs start with, nil if it does more than look
-	tried   bool      // to make lean
-	frames  []engine.Frame
-	results []uint32
-	batch   batchArgs // in memory that does not move, as stacks do
-	tuning  tuning
-	ctx     context.Context // of the run
-	closed  bool
+	machine  *vm.Machine
+	native   *vm.Native
+	exchange *vm.Exchange
+	proofs   []*verifier.Proof
+	code     *compiled // of all programs, made when first needed
+	lean     *compiled // of the one that runs start with, nil if it does more than look
+	tried    bool      // to make lean
+	frames   []engine.Frame
+	results  []uint32
+	batch    batchArgs // in memory that does not move, as stacks do
+	tuning   tuning
+	ctx      context.Context // of the run
+	closed   bool
 }
 
 var _ engine.Filter = (*Engine)(nil)
@@ -60,7 +61,8 @@ func New(o vm.Options, proofs ...*verifier.Proof) (*Engine, error) {
 }
 
 func newEngine(m *vm.Machine, proofs []*verifier.Proof) *Engine {
-	return &Engine{machine: m, native: m.Native(), proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}
+	n := m.Native()
+	return &Engine{machine: m, native: n, exchange: n.Exchange(), proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}
 }
 
 // Name returns "jit".
@@ -85,8 +87,9 @@ func (e *Engine) Select(name string) error {
 
 // Close frees the code and closes the machine.
 func (e *Engine) Close() error {
-	e.closed = true
-	return errors.Join(e.code.close(), e.lean.close(), e.machine.Close())
+	err := errors.Join(e.code.close(), e.lean.close(), e.machine.Close())
+	e.closed, e.code, e.lean = true, nil, nil
+	return err
 }
 
 // Share makes an engine that uses the maps of e, to run at the same time in
@@ -123,7 +126,10 @@ func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
 		return e.runAll(in, out)
 	}
 	for len(in) > 0 {
-		n := e.look(in, out)
+		n, err := e.look(in, out)
+		if err != nil {
+			return err
+		}
 		if n == 0 {
 			if err := e.runAll(in[:1], out[:1]); err != nil {
 				return err
@@ -171,7 +177,7 @@ func (e *Engine) compile() (err error) {
 	c.addPrograms(e.proofs)
 	c.emitGeneral()
 	if e.code, err = c.finish(); err == nil {
-		e.native.Install(e.execute, uint64(e.code.at(e.code.leave)))
+		e.native.Install(e.execute, uint64(e.code.leave))
 	}
 	return err
 }
@@ -263,8 +269,11 @@ func (e *Engine) nextSlice(given *int64) bool {
 }
 
 // look judges packets with lean code and returns how many.
-func (e *Engine) look(in []engine.Packet, out []engine.Result) int {
+func (e *Engine) look(in []engine.Packet, out []engine.Result) (int, error) {
 	e.frames = e.frames[:0]
+	if e.lean.leaves {
+		e.native.Watch()
+	}
 	if e.lean.perCPU && len(in) > 0 {
 		in = in[:sameCPU(in)]
 		e.native.UseProcessor(in[0].Meta.CPU)
@@ -273,11 +282,11 @@ func (e *Engine) look(in []engine.Packet, out []engine.Result) int {
 		e.frames = append(e.frames, engine.Frame{Data: in[i].Data, WireLen: in[i].WireLen})
 	}
 	e.results = append(e.results[:0], make([]uint32, len(in))...)
-	n := e.verdicts(e.frames, e.results)
+	n, err := e.verdicts(e.frames, e.results)
 	for i := range n {
 		out[i] = engine.Result{Return: e.results[i], R0: uint64(e.results[i]), Data: in[i].Data}
 	}
-	return n
+	return n, err
 }
 
 // sameCPU returns how many of the packets, from the first on, came to the same
@@ -292,58 +301,47 @@ func sameCPU(in []engine.Packet) int {
 
 // Verdicts judges packets by their bytes; see [engine.Filter].
 func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
-	if e.closed || e.prepare() != nil || e.lean == nil || e.lean.perCPU {
+	if e.lean == nil && (e.closed || e.prepare() != nil || e.lean == nil) || e.lean.perCPU {
 		return 0
 	}
-	return e.verdicts(frames, verdicts)
-}
-
-func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
-	verdicts = verdicts[:len(frames)]
-	for judged < len(frames) {
-		n, ok := e.judge(frames[judged:min(len(frames), judged+e.lean.chunk)], verdicts[judged:])
-		judged += n
-		if !ok {
-			break
-		}
-	}
+	judged, _ = e.verdicts(frames, verdicts) // Run finds the fault again, and tells
 	return judged
 }
 
-// judge runs lean code over some packets. It says no if that has ended early.
-func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, all bool) {
+// verdicts runs lean code over packets, as many at a time as it may without
+// coming back to Go, and returns how many it has judged.
+func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int, err error) {
+	verdicts = verdicts[:len(frames)]
+	for len(frames) > e.lean.chunk {
+		n, err := e.judge(frames[:e.lean.chunk], verdicts)
+		judged += n
+		if n < e.lean.chunk {
+			return judged, err
+		}
+		frames, verdicts = frames[n:], verdicts[n:]
+	}
+	n, err := e.judge(frames, verdicts)
+	return judged + n, err
+}
+
+// judge enters lean code, under one guard, and does the calls that it leaves to
+// Go.
+func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, err error) {
 	if len(frames) == 0 {
-		return 0, true
+		return 0, nil
 	}
 	first := unsafe.Pointer(unsafe.SliceData(frames))
 	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: uintptr(first) + uintptr(len(frames))*uintptr(frameSize)}
-	x := e.native.Exchange()
+	x, base := e.exchange, uintptr(e.native.Base())
 	x.Why = whyExit
-	err := e.enterLean()
-	e.batch = batchArgs{}
-	if err != nil {
-		return 0, false
-	}
-	if x.Why == whyBail {
-		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), false
-	}
-	return len(frames), true
-}
-
-// enterLean enters lean code, and does the calls that it leaves to Go.
-func (e *Engine) enterLean() (err error) {
 	panicOnFault, done := debug.SetPanicOnFault(true), false
 	defer func() {
 		if !done {
 			debug.SetPanicOnFault(panicOnFault)
-			err = faultOf(recover())
+			judged, err = 0, faultOf(recover())
 		}
 	}()
-	if e.lean.leaves {
-		e.native.Watch()
-	}
-	x, base := e.native.Exchange(), uintptr(e.native.Base())
-	enter(e.lean.at(e.lean.batch), base, unsafe.Pointer(&e.batch))
+	enter(e.lean.start, base, unsafe.Pointer(&e.batch))
 	for x.Why == whyCall {
 		e.native.Call(int(x.Slot)) // such helper functions refuse nothing
 		x.Why = whyExit
@@ -351,5 +349,8 @@ func (e *Engine) enterLean() (err error) {
 	}
 	debug.SetPanicOnFault(panicOnFault)
 	done = true
-	return nil
+	if x.Why == whyBail {
+		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), nil
+	}
+	return len(frames), nil
 }

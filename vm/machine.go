@@ -182,9 +182,10 @@ func (m *Machine) runOne(packet int, in *engine.Packet, out *engine.Result) {
 	default:
 		why = m.interpret()
 	}
-	*out = engine.Result{Return: uint32(m.reg[0]), R0: m.reg[0], Data: m.packetAfter(), Executed: m.o.Budget - m.left}
-	if m.run != nil {
-		out.Executed = 0
+	out.Return, out.R0, out.Data = uint32(m.reg[0]), m.reg[0], m.packetAfter()
+	out.Redirect, out.Events, out.Executed, out.Fault = 0, nil, 0, nil
+	if m.run == nil { // machine code does not count
+		out.Executed = m.o.Budget - m.left
 	}
 	switch why {
 	case stopExit:
