@@ -6,3 +6,16 @@ type features struct {
 	BMI2  bool // RORX, SHLX, SHRX, SARX, MULX: shifts by any register, flags kept
 	MOVBE bool // loads and stores that swap bytes
 }
+
+// Features names the instruction sets of this processor that the compiler uses
+// where it has them.
+func Features() (names []string) {
+	host := hostFeatures()
+	if host.BMI2 {
+		names = append(names, "BMI2")
+	}
+	if host.MOVBE {
+		names = append(names, "MOVBE")
+	}
+	return names
+}

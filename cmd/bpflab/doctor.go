@@ -13,8 +13,8 @@ var doctorCommand = command{
 	name:  "doctor",
 	short: "say what this machine and user can do",
 	long: `
-Lists what the parts of bpflab that use the kernel need (root, bpf(), the JIT,
-BTF, tracefs, …), whether it is there, and what to do about what is not. Then it
+Says whether programs run as machine code here (engine jit), and lists what the
+parts of bpflab that use the kernel need (root, bpf(), its JIT, BTF, tracefs, …), whether it is there, and what to do about what is not. Then it
 tries each hook that 'bpflab attach' knows: a program that does nothing is
 attached to interfaces of a network namespace made for it, to a new control
 group, to a rare event, to a file that nobody runs; all of it is gone afterwards.
@@ -34,7 +34,7 @@ func bindDoctor(a *app, flags *pflag.FlagSet) func([]string) error {
 		if len(args) > 0 {
 			return usagef("doctor takes no arguments")
 		}
-		for _, check := range kernel.Probe() {
+		for _, check := range append([]kernel.Check{checkMachineCode()}, kernel.Probe()...) {
 			if *asJSON {
 				if err := json.NewEncoder(a.out).Encode(check); err != nil {
 					return err

@@ -48,6 +48,13 @@ groups and routes (cgroup_skb, lwt_in, …) see packets without their link heade
 With --mem there is no capture: r1 is the address of the bytes given and r2
 their length, and r0 is printed in hexadecimal.
 
+--bench measures how long each engine takes for a packet, over the first 65 536
+packets of the capture, which are kept in memory: the engines take turns, and the
+best of ten rounds counts. "jit, verdicts" is what match asks for: what a program
+that only looks at packets returns, and nothing else. All engines must return the
+same. With --json: {"program", "type", "packets", "engines": [{"engine", "ns",
+"speed"}]}, with "error" in place of the figures of an engine that there is not.
+
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
 "faults"}; with --mem, {"r0": HEX}. --verdicts writes one line a packet: its
 number, the verdict and the length of the packet after the program, or the
@@ -76,6 +83,7 @@ type runRun struct {
 	cpu      uint32
 	engine   string
 	repeat   int
+	bench    bool
 	json     bool
 
 	withMemory bool
@@ -85,6 +93,9 @@ type runRun struct {
 	before int         // packets in earlier batches, for the trace
 	line   object.Line // last one shown in the trace
 }
+
+// defaultTime is what the clock of a machine shows first.
+const defaultTime = 1e9
 
 func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
@@ -101,11 +112,12 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
 	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
 	flags.Uint64Var(&r.seed, "seed", 0, "seed of the random numbers that programs draw")
-	flags.Uint64Var(&r.time, "time", 1e9, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
+	flags.Uint64Var(&r.time, "time", defaultTime, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
 	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
 	flags.StringVar(&r.engine, "engine", "auto", "run the program with this `ENGINE`: auto, "+strings.Join(ebpfEngines, ", "))
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
+	flags.BoolVar(&r.bench, "bench", false, "measure the time that each engine takes for a packet")
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return func(args []string) error {
 		r.withMemory = flags.Changed("mem") // with no bytes, too
@@ -141,6 +153,9 @@ func (r *runRun) run(args []string) error {
 	}
 	if r.inputs, err = contextInputs(p.typ, r.context); err != nil {
 		return err
+	}
+	if r.bench {
+		return r.runBench(p)
 	}
 	options := vm.Options{
 		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
@@ -198,6 +213,8 @@ func (r *runRun) checkFlags() error {
 		return usagef("--engine takes auto, %s, not %q", strings.Join(ebpfEngines, ", "), r.engine)
 	case r.engine == engineJIT && r.trace:
 		return usagef("--trace is for the interpreter, not for machine code")
+	case r.bench && (r.engine != "auto" || r.trace || r.dump || r.repeat > 1 || r.output != "" || r.verdicts != ""):
+		return usagef("--bench measures all engines and shows nothing else: it goes without --engine, --repeat, --trace, --dump-maps, -w and --verdicts")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
 		return usagef("--repeat and --cpus are at least 1, and --cpu is below --cpus")
 	case r.withMemory && (r.repeat > 1 || r.output != "" || r.verdicts != ""):
@@ -285,17 +302,24 @@ type arrival struct {
 // Run adds to each packet's metadata what the flags say, and counts the packets
 // for the trace.
 func (a *arrival) Run(in []engine.Packet, out []engine.Result) error {
-	for i := range in {
-		in[i].Meta.CPU = a.run.cpu
-		for _, c := range a.run.inputs {
-			if err := vm.SetContext(&in[i].Meta, a.typ, c.field, c.value); err != nil {
-				return err
-			}
-		}
+	if err := a.run.setMeta(in, a.typ); err != nil {
+		return err
 	}
 	err := a.machine.Run(in, out)
 	a.run.before += len(in)
 	return err
+}
+
+func (r *runRun) setMeta(in []engine.Packet, typ abi.ProgType) error {
+	for i := range in {
+		in[i].Meta.CPU = r.cpu
+		for _, c := range r.inputs {
+			if err := vm.SetContext(&in[i].Meta, typ, c.field, c.value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // printStep prints one instruction of a trace, behind its line of C where the
