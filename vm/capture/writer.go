@@ -19,6 +19,10 @@ type WriterOptions struct {
 	Nanoseconds bool
 }
 
+// writeSize is how much is gathered for one write. Twice that is set aside, for
+// the packet that goes over it; what is not used costs nothing.
+const writeSize = 64 << 10
+
 // A Writer writes a capture, always in little-endian byte order. It gathers
 // what it writes: Flush must be called at the end.
 type Writer struct {
@@ -40,7 +44,7 @@ func NewWriter(dst io.Writer, o WriterOptions) *Writer {
 		i.clock = nanoseconds
 		i.Options.Add(OptIfTsResol, []byte{9})
 	}
-	w := &Writer{dst: dst, format: o.Format}
+	w := &Writer{dst: dst, format: o.Format, buf: make([]byte, 0, 2*writeSize)}
 	w.begin(i, Options{})
 	return w
 }
@@ -53,7 +57,7 @@ func NewWriter(dst io.Writer, o WriterOptions) *Writer {
 // sections (their interfaces are put into one), and pcapng blocks other than
 // interfaces and packets.
 func NewWriterLike(dst io.Writer, r *Reader) *Writer {
-	w := &Writer{dst: dst, format: r.format}
+	w := &Writer{dst: dst, format: r.format, buf: make([]byte, 0, 2*writeSize)}
 	if r.format == Pcap {
 		w.begin(r.interfaces[0], Options{})
 		return w
@@ -124,7 +128,7 @@ func (w *Writer) Write(p *Packet) error {
 	default:
 		w.enhancedBlock(p, i)
 	}
-	if len(w.buf) >= bufferSize {
+	if len(w.buf) >= writeSize {
 		return w.Flush()
 	}
 	return w.err
