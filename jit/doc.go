@@ -126,5 +126,6 @@
 // tuning.go (what tests can switch off), arithmetic.go, divide.go, access.go,
 // atomic.go, jump.go, call.go, packet.go, lookup.go, fuse.go, lean.go, code.go;
 // then what holds and enters machine code: memory_unix.go, enter_amd64.s,
-// guard.go, cpu_amd64.go, supported.go. Package amd64 is the assembler.
+// guard.go, cpu_amd64.go, supported.go; and what shows it (Listing): listing.go,
+// listing_text.go. Package amd64 is the assembler.
 package jit
