@@ -28,6 +28,7 @@ type Engine struct {
 	frames   []engine.Frame
 	results  []uint32
 	batch    batchArgs // in memory that does not move, as stacks do
+	options  vm.Options
 	tuning   tuning
 	ctx      context.Context // of the run
 	closed   bool
@@ -57,12 +58,12 @@ func New(o vm.Options, proofs ...*verifier.Proof) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newEngine(m, proofs), nil
+	return newEngine(m, o, proofs), nil
 }
 
-func newEngine(m *vm.Machine, proofs []*verifier.Proof) *Engine {
+func newEngine(m *vm.Machine, o vm.Options, proofs []*verifier.Proof) *Engine {
 	n := m.Native()
-	return &Engine{machine: m, native: n, exchange: n.Exchange(), proofs: proofs, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}
+	return &Engine{machine: m, native: n, exchange: n.Exchange(), proofs: proofs, options: o, tuning: tuning{host: hostFeatures()}, ctx: context.Background()}
 }
 
 // Name returns "jit".
@@ -106,7 +107,8 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 		return nil, errors.Join(err, m.Close())
 	}
 	e.native = e.machine.Native()
-	other := newEngine(m, e.proofs)
+	o.CPUs = e.options.CPUs
+	other := newEngine(m, o, e.proofs)
 	other.tuning = e.tuning
 	return other, nil
 }
@@ -116,6 +118,14 @@ var errClosedEngine = errors.New("the engine is closed")
 // Run runs the program over each packet; see [engine.Engine] and
 // [vm.Machine.Run]. An error is a [*Fault] if machine code did what it must not.
 func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
+	err := e.run(in, out)
+	if fault := (*Fault)(nil); err != nil && errors.As(err, &fault) {
+		e.findCause(fault, in)
+	}
+	return err
+}
+
+func (e *Engine) run(in []engine.Packet, out []engine.Result) error {
 	if e.closed {
 		return errClosedEngine
 	}

@@ -11,17 +11,23 @@ import (
 
 // A Fault is a hardware exception in machine code: a bug of the compiler or of
 // the verifier, as verified programs have none. The processor's state is lost;
-// which instruction it was, a checked run of the same input finds out.
+// which instruction it was, a checked run of the same packets finds out.
 type Fault struct {
 	Err  runtime.Error // what the Go runtime made of the signal
 	Addr uintptr       // what was accessed, 0 if not known (or below the first page)
+
+	// What the packets do in checked mode: the first at which a program is
+	// stopped, and why, as a rule a [*vm.Fault] that names the instruction; nil
+	// and a number below 0 if they all run well.
+	Packet  int
+	Checked error
 }
 
 func (f *Fault) Error() string {
 	if f.Addr != 0 {
-		return fmt.Sprintf("machine code faulted at address %#x: %v", f.Addr, f.Err)
+		return fmt.Sprintf("machine code faulted at address %#x: %v; %s", f.Addr, f.Err, f.explain())
 	}
-	return fmt.Sprintf("machine code faulted: %v", f.Err)
+	return fmt.Sprintf("machine code faulted: %v; %s", f.Err, f.explain())
 }
 
 func (f *Fault) Unwrap() error { return f.Err }
@@ -64,7 +70,7 @@ func faultOf(r any) error {
 	if !ok || !inMachineCode() {
 		panic(r)
 	}
-	f := &Fault{Err: err}
+	f := &Fault{Err: err, Packet: -1}
 	if a, ok := err.(interface{ Addr() uintptr }); ok {
 		f.Addr = a.Addr()
 	}
