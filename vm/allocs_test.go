@@ -189,15 +189,16 @@ func TestHelpersDoNotAllocate(t *testing.T) {
 }
 
 // TestProgramsDoNotAllocate runs the programs of this project over mixed
-// packets.
+// packets, and those that trace over records of a tracepoint.
 func TestProgramsDoNotAllocate(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(programsDir, "*.o"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	var in []engine.Packet
+	var in, records []engine.Packet
 	for _, data := range traffic(1, 200) {
 		in = append(in, packetOf(data))
+		records = append(records, packetOf(make([]byte, 64)))
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".o")
@@ -207,12 +208,16 @@ func TestProgramsDoNotAllocate(t *testing.T) {
 			names = append(names, obj.Programs[i].Name)
 		}
 		m := loadMachine(t, obj, 2, names...)
-		for _, program := range names {
+		for i, program := range names {
 			if err := m.Select(program); err != nil {
 				t.Fatal(err)
 			}
-			if n := allocs(t, m, in); n != 0 {
-				t.Errorf("%s, %s: %v allocations for %d packets", name, program, n, len(in))
+			inputs := in
+			if obj.Programs[i].Type.HasByteContext() {
+				inputs = records
+			}
+			if n := allocs(t, m, inputs); n != 0 {
+				t.Errorf("%s, %s: %v allocations for %d inputs", name, program, n, len(inputs))
 			}
 		}
 	}
