@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -154,6 +155,18 @@ func (r *running) end(t *testing.T) string {
 	return r.out.String()
 }
 
+// stop ends all commands that run, as ^C does.
+func (r *running) stop(t *testing.T) string {
+	t.Helper()
+	arrived := make(chan os.Signal, 1) // else the test would end if no command did
+	signal.Notify(arrived, unix.SIGTERM)
+	defer signal.Stop(arrived)
+	if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	return r.end(t)
+}
+
 // attachFails runs the command, which is to fail.
 func attachFails(t *testing.T, status int, args ...string) string {
 	t.Helper()
@@ -225,9 +238,9 @@ func TestAttachAction(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "dropped.pcap")
 	for _, hook := range []string{"xdp:a", "tcx-in:a", "tcx-out:b"} {
 		for action, passes := range map[string]uint16{"drop": 80, "pass": 53} {
-			acting := startAttach(t, 1, "--netns", l.ns, "--for", "150ms", "--to", hook, "--action", action, "-w", file, "udp port 53")
+			acting := startAttach(t, 1, "--netns", l.ns, "-c", "2", "--to", hook, "--action", action, "-w", file, "udp port 53")
 			behind := startAttach(t, 1, "--netns", l.ns, "-c", "2", "--to", "tcx-in:a", "--json", "udp")
-			l.send(t, datagram(53, 60), datagram(80, 60), datagram(53, 60), datagram(80, 60))
+			l.send(t, datagram(80, 60), datagram(53, 60), datagram(80, 60), datagram(53, 60))
 			if out := behind.end(t); strings.Count(out, fmt.Sprintf("> %d ", passes)) != 2 {
 				t.Errorf("%s %s: passes\n%s", hook, action, out)
 			}
@@ -272,7 +285,7 @@ func TestAttachCGroupFilter(t *testing.T) {
 // TestAttachRefusals says who is in the way, what is missing, what is wrong.
 func TestAttachRefusals(t *testing.T) {
 	l := newLab(t)
-	first := startAttach(t, 1, "--netns", l.ns, "--for", "700ms", "--to", "xdp:a", "udp")
+	first := startAttach(t, 1, "--netns", l.ns, "--to", "xdp:a", "udp")
 	if said := attachFails(t, exitUnsupported, "--netns", l.ns, "--to", "xdp:a", "tcp"); !strings.Contains(said, "(bpflab_filter) already") || !strings.Contains(said, "--replace") {
 		t.Error(said)
 	}
@@ -296,7 +309,7 @@ func TestAttachRefusals(t *testing.T) {
 	if said := attachFails(t, exitNo, "--netns", l.ns, "--to", "xdp:a", "--no-verify", "--kernel-log", "-p", rejected); !strings.Contains(said, "processed 1 insns") {
 		t.Error(said)
 	}
-	first.end(t)
+	first.stop(t)
 }
 
 // TestAttachLarge attaches programs that are too large for a socket and for the
@@ -410,10 +423,11 @@ func TestAttachSampler(t *testing.T) {
 			t.Errorf("packet %d has %d bytes", i, len(data))
 		}
 	}
-	r = startAttach(t, 1, "--netns", l.ns, "--to", "socket:a", "--for", "600ms", "--every", "100ms", "--watch", "counts",
+	r = startAttach(t, 1, "--netns", l.ns, "--to", "socket:a", "--every", "100ms", "--watch", "counts",
 		"--var", "rate=1", programs+"sampler.o")
 	l.send(t, datagram(53, 60), datagram(80, 600))
-	out := r.end(t)
+	time.Sleep(250 * time.Millisecond) // it looks twice
+	out := r.stop(t)
 	if !strings.HasPrefix(out, "counts ") || !strings.Contains(out, ", 1 elements\n") || !strings.Contains(out, "\n  17                   seen 2 (+") || !strings.Contains(out, "bytes 660 (+") {
 		t.Error(out)
 	}
@@ -450,14 +464,14 @@ func TestAttachMap(t *testing.T) {
 	if err := errors.Join(os.WriteFile(program, []byte(text), 0o644), os.WriteFile(ports, []byte(elements), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	r := startAttach(t, 1, "--netns", l.ns, "--to", "xdp:a", "--for", "500ms", "--every", "100ms",
+	r := startAttach(t, 1, "--netns", l.ns, "--to", "xdp:a", "--every", "100ms",
 		"--map", "ports="+ports, "--watch", "ports", "--json", program)
 	behind := startAttach(t, 1, "--netns", l.ns, "-c", "1", "--to", "tcx-in:a", "udp")
 	l.send(t, datagram(53, 60), datagram(53, 60), datagram(80, 60))
 	if out := behind.end(t); !strings.Contains(out, "> 80 ") {
 		t.Error(out)
 	}
-	lines := strings.Split(strings.TrimSpace(r.end(t)), "\n")
+	lines := strings.Split(strings.TrimSpace(r.stop(t)), "\n")
 	if last := lines[len(lines)-1]; !strings.Contains(last, `"elements":[{"key":13568,"value":2,`) {
 		t.Error(last)
 	}

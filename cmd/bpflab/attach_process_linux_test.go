@@ -200,12 +200,12 @@ func fileOpens(t *testing.T) {
 
 // syscallCounts watches the counts of a call that nothing else here makes.
 func syscallCounts(t *testing.T) {
-	r := startAttach(t, 2, "--json", "--for", "700ms", "--every", "100ms", "--watch", "calls",
+	r := startAttach(t, 2, "--json", "--every", "100ms", "--watch", "calls",
 		"--var", fmt.Sprintf("pid=%d", os.Getpid()), "../../testdata/programs/syscall_count.o")
 	for i := range 10 {
 		unix.Getpgid(i % 2 * (1 << 30)) // no process has that number
 	}
-	lines := strings.Split(strings.TrimSpace(r.end(t)), "\n")
+	lines := strings.Split(strings.TrimSpace(r.stop(t)), "\n")
 	var last struct {
 		Map      string
 		Elements []struct {
