@@ -1,17 +1,27 @@
 package capture
 
-import "io"
+import (
+	"io"
+	"slices"
+)
 
 // Detach takes the packets that follow out of r, at least one and no more than
 // are at hand, and makes piece the reader of them, for another goroutine to
-// decode and judge. It looks at nothing but their lengths, so that a single
-// goroutine can feed many. What piece was before is overwritten, and its buffer
-// used again; the zero Reader is ready for use.
+// decode and judge. It looks at nothing but their lengths. What piece was before
+// is overwritten: its buffer is what r reads into, so that it stays in the cache
+// of a processor that always brings the same piece. The zero Reader is ready
+// for use.
 //
 // Numbers, offsets and interfaces are those of the whole capture. The errors
 // are those of Next, except that damage inside a pcapng block is for the
 // piece to report, to which it is the end: r may go on behind it.
 func (r *Reader) Detach(piece *Reader) error {
+	buf := piece.buf[:0]
+	if cap(buf) < bufferSize {
+		buf = make([]byte, 0, bufferSize)
+	}
+	r.buf = append(buf, r.rest...)
+	r.rest = r.buf
 	n, end := r.atHand()
 	if n == 0 {
 		if err := r.refill(); err != nil {
@@ -19,18 +29,15 @@ func (r *Reader) Detach(piece *Reader) error {
 		}
 		n, end = r.atHand()
 	}
-	spare := piece.buf[:0]
-	if cap(spare) < bufferSize {
-		spare = make([]byte, 0, bufferSize)
-	}
 	*piece = *r
 	piece.whole, piece.packet.piece = r, piece
 	piece.rest = r.rest[:end]
 	piece.buf = r.buf[:len(r.buf)-len(r.rest)+end]
 	piece.read = r.offset() + int64(end)
 	piece.src, piece.srcErr = nil, io.EOF
-	r.buf = append(spare, r.rest[end:]...)
-	r.rest = r.buf
+	// The rest stays where it is until more is read, elsewhere.
+	r.rest = slices.Clip(r.rest[end:])
+	r.buf = r.rest
 	r.count += n
 	return nil
 }

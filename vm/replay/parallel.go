@@ -22,7 +22,6 @@ type crew struct {
 	ended   bool
 
 	mu       sync.Mutex
-	free     []*piece
 	freed    sync.Cond
 	judged   map[int]*piece // by number, to be visited in order
 	turn     int            // the number that comes next
@@ -33,8 +32,19 @@ type crew struct {
 	done     chan struct{}  // closed when it is over and all have finished
 }
 
+// A hand is one of the crew, with the pieces that it has and nobody uses.
+type hand struct {
+	*judge
+	free []*piece
+}
+
+// piecesPerHand is how far one can get ahead of another whose piece is to be
+// visited first.
+const piecesPerHand = 3
+
 // A piece is some packets of the capture.
 type piece struct {
+	owner   *hand
 	number  int
 	packets capture.Reader
 	matches []Match
@@ -48,12 +58,12 @@ var errEnd = errors.New("end of the capture")
 func filterParallel(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
 	c := &crew{visit: visit, idle: idle, reader: r, judged: make(map[int]*piece), done: make(chan struct{})}
 	c.freed.L = &c.mu
-	// Each worker can be ahead of the one that is visited next by a piece.
-	for range 2 * len(workers) {
-		c.free = append(c.free, new(piece))
-	}
 	for _, w := range workers {
-		go c.work(newJudge(w))
+		h := &hand{judge: newJudge(w)}
+		for range piecesPerHand {
+			h.free = append(h.free, &piece{owner: h})
+		}
+		go c.work(h)
 	}
 	// Not for the end of all of them: one may stand in a read of a live source.
 	<-c.done
@@ -61,14 +71,14 @@ func filterParallel(r *capture.Reader, workers []EngineFor, visit func(Match) er
 }
 
 // work is what each goroutine does until it is over or the capture has ended.
-func (c *crew) work(j *judge) {
+func (c *crew) work(h *hand) {
 	for {
-		p := c.buffer()
+		p := c.take(h)
 		if p == nil || !c.detach(p) {
 			return
 		}
 		if p.end == nil {
-			p.end = j.matches(&p.packets, func(m Match) error {
+			p.end = h.matches(&p.packets, func(m Match) error {
 				p.matches = append(p.matches, m)
 				return nil
 			}, neverIdle)
@@ -77,19 +87,19 @@ func (c *crew) work(j *judge) {
 	}
 }
 
-// buffer waits for a piece that is free, or returns nil when it is over.
-func (c *crew) buffer() *piece {
+// take waits for a piece that is free, or returns nil when it is over.
+func (c *crew) take(h *hand) *piece {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.free) == 0 && !c.over {
+	for len(h.free) == 0 && !c.over {
 		c.freed.Wait()
 	}
 	if c.over {
 		return nil
 	}
-	last := len(c.free) - 1 // the one whose memory is the warmest
-	p := c.free[last]
-	c.free = c.free[:last]
+	last := len(h.free) - 1 // the one that was used last
+	p := h.free[last]
+	h.free = h.free[:last]
 	p.matches = p.matches[:0]
 	return p
 }
@@ -148,8 +158,8 @@ func (c *crew) visitReady() {
 		c.mu.Lock()
 		delete(c.judged, c.turn)
 		c.turn++
-		c.free = append(c.free, p)
-		c.freed.Signal()
+		p.owner.free = append(p.owner.free, p)
+		c.freed.Broadcast()
 		if err == nil && c.judged[c.turn] == nil {
 			c.mu.Unlock()
 			err = c.idle()
