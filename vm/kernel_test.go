@@ -12,7 +12,9 @@ import (
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
+	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/testdata/require"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -51,6 +53,11 @@ func TestSemanticsInKernel(t *testing.T) {
 			}
 			ret, _ := inKernel(t, abi.SchedCLS, prog, make([]byte, 64))
 			got |= uint64(ret) << (32 * i)
+			for _, out := range runEverywhere(t, prog, packetOf(make([]byte, 64))) {
+				if out.Return != ret || out.Fault != nil {
+					t.Errorf("%s: %#x, fault %v, in the kernel %#x", tt.name, out.Return, out.Fault, ret)
+				}
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%s: in the kernel %#x, want %#x", tt.name, got, tt.want)
@@ -95,24 +102,50 @@ func (g *generator) compareWithKernel(t *testing.T, c vm.Collection, inKernel []
 		t.Fatal(err)
 	}
 	defer m.Close()
+	engines := []runner{m}
+	if jit.Supported() == nil {
+		e := nativeCollection(t, c)
+		defer e.Close()
+		engines = append(engines, e)
+	}
 	for i, p := range inKernel {
-		if err := m.Select(c.Programs[i].Name); err != nil {
-			t.Fatal(err)
-		}
 		for range 2 {
 			in := g.packet()
-			res := runMachine(t, m, in.Data)
 			ret, data, err := p.TestRun(in.Data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if res.Fault != nil || res.Return != ret || !bytes.Equal(res.Data, data) {
-				t.Fatalf("program %s: returned %#x, fault %v, in the kernel %#x\npacket %x\nafter  %x\nkernel %x\n%s", c.Programs[i].Name,
-					res.Return, res.Fault, ret, in.Data, res.Data, data, strings.Join(ebpf.Disassemble(c.Programs[i].Insns), "\n"))
+			for _, e := range engines {
+				if err := e.Select(c.Programs[i].Name); err != nil {
+					t.Fatal(err)
+				}
+				var out [1]engine.Result
+				if err := e.Run([]engine.Packet{in}, out[:]); err != nil {
+					t.Fatal(err)
+				}
+				if res := out[0]; res.Fault != nil || res.Return != ret || !bytes.Equal(res.Data, data) {
+					t.Fatalf("program %s: %s returned %#x, fault %v, in the kernel %#x\npacket %x\nafter  %x\nkernel %x\n%s", c.Programs[i].Name,
+						e.Name(), res.Return, res.Fault, ret, in.Data, res.Data, data, strings.Join(ebpf.Disassemble(c.Programs[i].Insns), "\n"))
+				}
 			}
 		}
 		p.Close()
 	}
+}
+
+// nativeCollection makes machine code of programs without maps.
+func nativeCollection(t *testing.T, c vm.Collection) *jit.Engine {
+	t.Helper()
+	var list []*verifier.Program
+	for i := range c.Programs {
+		p := &c.Programs[i]
+		list = append(list, &verifier.Program{Name: p.Name, Type: p.Type, Insns: p.Insns})
+	}
+	e, err := jit.New(vm.Options{}, proved(t, list...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func runAll(t *testing.T, prog []ebpf.Instruction, packets []engine.Packet) []engine.Result {
@@ -127,6 +160,22 @@ func runAll(t *testing.T, prog []ebpf.Instruction, packets []engine.Packet) []en
 		t.Fatal(err)
 	}
 	return out
+}
+
+// runEverywhere runs a program in the interpreter, and as machine code.
+func runEverywhere(t *testing.T, prog []ebpf.Instruction, packet engine.Packet) []engine.Result {
+	t.Helper()
+	results := runAll(t, prog, []engine.Packet{packet})
+	if jit.Supported() == nil {
+		e := nativeCollection(t, vm.Collection{Programs: []vm.Program{{Type: abi.SchedCLS, Insns: prog}}})
+		defer e.Close()
+		var out [1]engine.Result
+		if err := e.Run([]engine.Packet{packet}, out[:]); err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, out[0])
+	}
+	return results
 }
 
 // packet returns a packet of an EtherType without a header that the kernel
@@ -178,8 +227,10 @@ func TestLegacyLoadsAgainstKernel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out := runAll(t, prog, []engine.Packet{packet}); out[0].Return != ret || out[0].Fault != nil {
-			t.Fatalf("program %d: %#x, fault %v, in the kernel %#x: %d bytes, %v", i, out[0].Return, out[0].Fault, ret, len(packet.Data), load)
+		for _, out := range runEverywhere(t, prog, packet) {
+			if out.Return != ret || out.Fault != nil {
+				t.Fatalf("program %d: %#x, fault %v, in the kernel %#x: %d bytes, %v", i, out.Return, out.Fault, ret, len(packet.Data), load)
+			}
 		}
 	}
 }

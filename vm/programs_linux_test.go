@@ -18,9 +18,12 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/testdata/require"
+	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
+	vmmaps "github.com/bpflab/bpflab/vm/maps"
 )
 
 // The tests here run the programs of testdata/programs on the machine and in
@@ -31,15 +34,29 @@ import (
 // minPackets is over how many packets each program must have run.
 const minPackets = 2000
 
-// A proof is one object that runs in both places.
+// A proof is one object that runs in both places, and on the machine as machine
+// code, too.
 type proof struct {
 	t        *testing.T
 	object   *object.Object
-	machine  *vm.Machine
+	ours     []*ourSide
 	kernel   *cilium.Collection
 	ran      int
 	verdicts map[uint32]int
-	events   map[string][][]byte // of the machine, by map
+}
+
+// An ourSide is one of our engines.
+type ourSide struct {
+	runner
+	t      *testing.T
+	events map[string][][]byte // by map
+}
+
+// A runner is what machines and engines of machine code have in common.
+type runner interface {
+	engine.Engine
+	Select(name string) error
+	Maps() *vmmaps.Set
 }
 
 // newProof loads an object, its variables set as text, into both. The programs
@@ -53,11 +70,34 @@ func newProof(t *testing.T, name string, variables map[string]string, programs .
 			t.Fatal(err)
 		}
 	}
-	p := &proof{t: t, object: obj, verdicts: map[uint32]int{}, events: map[string][][]byte{}}
+	p := &proof{t: t, object: obj, verdicts: map[uint32]int{}}
 	p.kernel = loadIntoKernel(t, data, obj)
 	t.Cleanup(p.kernel.Close)
-	p.machine = loadMachine(t, obj, cilium.MustPossibleCPU(), programs...)
+	cpus := cilium.MustPossibleCPU()
+	p.addOurs(loadMachine(t, obj, cpus, programs...))
+	if jit.Supported() == nil {
+		p.addOurs(loadNative(t, obj, cpus, programs...))
+	}
 	return p
+}
+
+func (p *proof) addOurs(r runner) {
+	p.ours = append(p.ours, &ourSide{r, p.t, map[string][][]byte{}})
+}
+
+// loadNative makes machine code of programs of an object.
+func loadNative(t *testing.T, obj *object.Object, cpus int, programs ...string) *jit.Engine {
+	t.Helper()
+	l, err := obj.Link(programs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := jit.New(vm.Options{CPUs: cpus}, proved(t, verifier.ProgramsOf(l)...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
 }
 
 func loadIntoKernel(t *testing.T, data []byte, obj *object.Object) *cilium.Collection {
@@ -85,8 +125,10 @@ func loadIntoKernel(t *testing.T, data []byte, obj *object.Object) *cilium.Colle
 // put puts an element into a map of both.
 func (p *proof) put(name string, key, value []byte) {
 	p.t.Helper()
-	if err := p.machine.Maps().ByName(name).Update(key, value, abi.UpdateAny); err != nil {
-		p.t.Fatalf("our map %s: %v", name, err)
+	for _, o := range p.ours {
+		if err := o.Maps().ByName(name).Update(key, value, abi.UpdateAny); err != nil {
+			p.t.Fatalf("our map %s: %v", name, err)
+		}
 	}
 	if err := p.kernel.Maps[name].Put(key, value); err != nil {
 		p.t.Fatalf("the kernel's map %s: %v", name, err)
@@ -97,8 +139,10 @@ func (p *proof) put(name string, key, value []byte) {
 // that the kernel does not test-run are left out in both.
 func (p *proof) run(program string, in [][]byte) (after [][]byte) {
 	p.t.Helper()
-	if err := p.machine.Select(program); err != nil {
-		p.t.Fatal(err)
+	for _, o := range p.ours {
+		if err := o.Select(program); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 	prog := p.kernel.Programs[program]
 	differ := 0
@@ -113,17 +157,19 @@ func (p *proof) run(program string, in [][]byte) (after [][]byte) {
 		if err != nil {
 			p.t.Fatalf("packet %d: the kernel: %v", n, err)
 		}
-		ours := p.runOurs(data)
 		p.ran++
 		p.verdicts[ret]++
 		after = append(after, out)
-		if ours.Fault == nil && ours.Return == ret && bytes.Equal(ours.Data, out) {
-			continue
-		}
-		p.t.Errorf("%s, packet %d: %x\nwe: %d, fault %v, %x\nkernel: %d, %x", program, n, data,
-			ours.Return, ours.Fault, ours.Data, ret, out)
-		if differ++; differ == 5 {
-			p.t.Fatal("and so on")
+		for _, o := range p.ours {
+			ours := o.run(p.inputOf(data))
+			if ours.Fault == nil && ours.Return == ret && bytes.Equal(ours.Data, out) {
+				continue
+			}
+			p.t.Errorf("%s, packet %d: %x\n%s: %d, fault %v, %x\nkernel: %d, %x", program, n, data,
+				o.Name(), ours.Return, ours.Fault, ours.Data, ret, out)
+			if differ++; differ == 5 {
+				p.t.Fatal("and so on")
+			}
 		}
 	}
 	return after
@@ -142,10 +188,9 @@ func testRun(prog *cilium.Program, data []byte) (uint32, []byte, error) {
 	return ret, o.DataOut, err
 }
 
-// runOurs runs the machine on a packet as the kernel's test run has it: that
-// begins with the network header for a socket filter, and knows its protocol
-// (eth_type_trans).
-func (p *proof) runOurs(data []byte) engine.Result {
+// inputOf is a packet as the kernel's test run has it: that begins with the
+// network header for a socket filter, and knows its protocol (eth_type_trans).
+func (p *proof) inputOf(data []byte) engine.Packet {
 	in := engine.Packet{Data: data}
 	in.Meta.HasLink, in.Meta.NetworkOffset = true, linkHeader
 	in.Meta.Protocol = uint16(data[12])<<8 | uint16(data[13])
@@ -154,12 +199,16 @@ func (p *proof) runOurs(data []byte) engine.Result {
 		in.Meta.LinkOffset, in.Meta.NetworkOffset = -linkHeader, 0
 	}
 	in.WireLen = uint32(len(in.Data))
+	return in
+}
+
+func (o *ourSide) run(in engine.Packet) engine.Result {
 	out := make([]engine.Result, 1)
-	if err := p.machine.Run([]engine.Packet{in}, out); err != nil {
-		p.t.Fatal(err)
+	if err := o.Run([]engine.Packet{in}, out); err != nil {
+		o.t.Fatal(err)
 	}
 	for _, e := range out[0].Events {
-		p.events[e.Source] = append(p.events[e.Source], bytes.Clone(e.Data))
+		o.events[e.Source] = append(o.events[e.Source], bytes.Clone(e.Data))
 	}
 	return out[0]
 }
@@ -208,10 +257,12 @@ func (p *proof) compareEvents(name string) {
 		}
 		theirs = append(theirs, record.RawSample)
 	}
-	ours := p.events[name]
-	if len(theirs) == 0 || !slices.EqualFunc(ours, theirs, bytes.Equal) {
-		p.t.Errorf("map %s: we have %d events, the kernel %d; first ones\n%x\n%x", name, len(ours), len(theirs),
-			ours[:min(3, len(ours))], theirs[:min(3, len(theirs))])
+	for _, o := range p.ours {
+		ours := o.events[name]
+		if len(theirs) == 0 || !slices.EqualFunc(ours, theirs, bytes.Equal) {
+			p.t.Errorf("map %s: %s has %d events, the kernel %d; first ones\n%x\n%x", name, o.Name(), len(ours), len(theirs),
+				ours[:min(3, len(ours))], theirs[:min(3, len(theirs))])
+		}
 	}
 	p.t.Logf("%s: %d events", name, len(theirs))
 }
@@ -219,7 +270,14 @@ func (p *proof) compareEvents(name string) {
 // compareMap compares the elements of a map, in no order.
 func (p *proof) compareMap(name string) {
 	p.t.Helper()
-	ours, theirs := p.contents(name), kernelContents(p.t, p.kernel.Maps[name])
+	theirs := kernelContents(p.t, p.kernel.Maps[name])
+	for _, o := range p.ours {
+		p.compareContents(name, o.contents(name), theirs)
+	}
+}
+
+func (p *proof) compareContents(name string, ours, theirs map[string]string) {
+	p.t.Helper()
 	if maps.Equal(ours, theirs) {
 		p.t.Logf("%s: %d elements", name, len(ours))
 		return
@@ -241,11 +299,13 @@ func (p *proof) compareMap(name string) {
 func (p *proof) counted(variable string, least ...uint64) {
 	p.t.Helper()
 	v := p.object.Variable(variable)
-	value := p.contents(p.object.Maps[v.Map].Name)[string(make([]byte, 4))][v.Offset:]
-	for i, want := range least {
-		got := binary.LittleEndian.Uint64([]byte(value[8*i:]))
-		if got < want || want == 0 && got != 0 {
-			p.t.Errorf("%s[%d] is %d, want %d", variable, i, got, want)
+	for _, o := range p.ours {
+		value := o.contents(p.object.Maps[v.Map].Name)[string(make([]byte, 4))][v.Offset:]
+		for i, want := range least {
+			got := binary.LittleEndian.Uint64([]byte(value[8*i:]))
+			if got < want || want == 0 && got != 0 {
+				p.t.Errorf("%s: %s[%d] is %d, want %d", o.Name(), variable, i, got, want)
+			}
 		}
 	}
 }
@@ -256,14 +316,14 @@ func merged(a, b map[string]string) map[string]string {
 	return all
 }
 
-func (p *proof) contents(name string) map[string]string {
-	m := p.machine.Maps().ByName(name)
+func (o *ourSide) contents(name string) map[string]string {
+	m := o.Maps().ByName(name)
 	all := map[string]string{}
 	value := make([]byte, m.ValueLen())
 	for key, next := []byte(nil), make([]byte, m.Spec().KeySize); m.NextKey(key, next) == nil; {
 		key = bytes.Clone(next)
 		if err := m.Lookup(key, value); err != nil {
-			p.t.Fatalf("our map %s: %v", name, err)
+			o.t.Fatalf("our map %s: %v", name, err)
 		}
 		all[string(key)] = string(value)
 	}
