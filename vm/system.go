@@ -1,6 +1,6 @@
 package vm
 
-import "fmt"
+import "strconv"
 
 // The helpers that ask about the system. It is the same at each run: an idle
 // one, whose current task is the one that runs when nothing else does.
@@ -24,7 +24,8 @@ func socketUID(*Machine, *[5]uint64) uint64 { return overflowUID }
 func currentComm(m *Machine, a *[5]uint64) uint64 {
 	to := m.bytes(a[0], a[1])
 	clear(to)
-	copy(to[:len(to)-1], fmt.Sprintf("swapper/%d", m.cpu()))
+	var name [32]byte
+	copy(to[:len(to)-1], strconv.AppendInt(append(name[:0], "swapper/"...), int64(m.cpu()), 10))
 	return 0
 }
 
