@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
@@ -16,10 +18,15 @@ const (
 	engineChecked = "checked" // the interpreter, checking every access: it takes programs that are not proved
 	engineInterp  = "interp"  // the interpreter, spared the checks by a proof
 	engineJIT     = "jit"     // machine code
+	engineKernel  = "kernel"  // the running kernel, by test runs
+	engineAll     = "all"     // not one, but all that there are here, compared
 )
 
-// ebpfEngines lists them, the slowest first.
+// ebpfEngines lists our own, the slowest first.
 var ebpfEngines = []string{engineChecked, engineInterp, engineJIT}
+
+// runEngines are those that run takes.
+var runEngines = append(slices.Clone(ebpfEngines), engineKernel)
 
 // A runnable is programs that share maps, the first of which is the one that
 // runs, and what the verifier says of them once it is asked.
@@ -27,6 +34,8 @@ type runnable struct {
 	programs []*verifier.Program
 	proofs   []*verifier.Proof
 	report   *verifier.Report // of the first program that is rejected
+	linked   *object.Linked   // for the kernel; nil for a program that is no object
+	types    []byte           // of the object
 }
 
 // prove asks the verifier and reports whether all programs are proved.
@@ -103,6 +112,8 @@ func newMachine(name string, r *runnable, o vm.Options) (machine, error) {
 			return nil, r.rejected()
 		}
 		return jit.New(o, r.proofs...)
+	case engineKernel:
+		return newKernelMachine(r, o)
 	}
 	return nil, usagef("there is no engine %q", name)
 }

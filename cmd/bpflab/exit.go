@@ -14,6 +14,7 @@ import (
 	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm/capture"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // The exit statuses, the same for all commands.
@@ -72,6 +73,8 @@ func statusOf(err error) int {
 		return status.status
 	case errors.Is(err, jit.ErrUnsupported):
 		return exitUnsupported
+	case errors.Is(err, engine.ErrPacket):
+		return exitUnsupported
 	case errors.As(err, &capErr):
 		return exitInput
 	case errors.As(err, &pathErr):
@@ -97,10 +100,12 @@ func isSyntax(err error) bool {
 }
 
 // isRefusal reports whether err says that an engine does not take a program:
-// not on this host, or not without a proof.
+// not on this host, not without a proof, or not in this kernel.
 func isRefusal(err error) bool {
 	var report *verifier.Report
-	return errors.Is(err, jit.ErrUnsupported) || errors.As(err, &report)
+	var status statusError
+	var no answerNo
+	return errors.Is(err, jit.ErrUnsupported) || errors.As(err, &report) || errors.As(err, &status) || errors.As(err, &no)
 }
 
 // describe gives the text of an error for the terminal: a filter error with

@@ -26,9 +26,11 @@ its layers. With -p the filter is an existing classic program, in any form.
 
 --engine chooses what runs the filter: the classic interpreter (cbpf), the
 eBPF interpreter over its translation (interp), machine code made of that (jit),
-or all of them (all), which stops with status 1 at the first packet on which two
-disagree and shows both states. The default (auto) is machine code where there
-can be any, or else cbpf.
+the running kernel's (kernel: the filter is attached to a pair of sockets, which
+takes no privilege), or all of them (all), which stops with status 1 at the first
+packet on which two disagree and shows both states. What the kernel does not
+take, as by metadata that packets on such sockets have not, is told on standard
+error. The default (auto) is machine code where there can be any, or else cbpf.
 
 -j lets several processors judge packets, each in other pieces of the capture.
 What is printed or written, and its order, stays the same.
@@ -57,7 +59,9 @@ type matchRun struct {
 	outputFile *os.File
 	begun      bool // a capture could be read and the filter fits it
 	matched    uint64
-	pending    bool // something may not have been handed over to the output
+	passed     int   // packets that --engine all has compared without the kernel
+	passedWhy  error // the first of them
+	pending    bool  // something may not have been handed over to the output
 }
 
 func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
@@ -169,11 +173,12 @@ func (m *matchRun) compare(name string, r *capture.Reader, variantOf func(cbpf.L
 	sides := func(link cbpf.LinkType) (sides []replay.Side, err error) {
 		engines, err := m.workers[0].engines(variantOf(link))
 		for _, e := range engines {
-			sides = append(sides, replay.Side{Engine: e})
+			sides = append(sides, sideOf(e))
 		}
 		return sides, err
 	}
 	disagreement, err := replay.Compare(prompt{r, m}, sides, func(number int, p *capture.Packet, results []engine.Result) error {
+		m.notePassed(number, results)
 		if results[0].Fault != nil {
 			return fmt.Errorf("packet %d: %w", number, results[0].Fault)
 		}
@@ -182,6 +187,7 @@ func (m *matchRun) compare(name string, r *capture.Reader, variantOf func(cbpf.L
 		}
 		return m.deliver(name, number, func() *capture.Packet { return p })
 	})
+	m.tellPassed()
 	if disagreement != nil {
 		return answerNo{fmt.Errorf("%s: %+v", name, disagreement)}
 	}

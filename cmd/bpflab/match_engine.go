@@ -3,26 +3,30 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 
 	"golang.org/x/net/bpf"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/jit"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/replay"
 )
 
 // engineWords are what --engine takes beside auto.
-const engineWords = "cbpf, interp, jit or all"
+const engineWords = "cbpf, interp, jit, kernel or all"
 
 // A worker has the engines that run the filter in one goroutine.
 type worker struct {
 	filters *linkFilters
 	names   []string // of the engines
 	made    map[variant][]engine.Engine
+	errOut  io.Writer
 }
 
 // engineNames returns the names of the engines that the flags ask for.
@@ -33,7 +37,8 @@ func (m *matchRun) engineNames() (names []string, err error) {
 		if jit.Supported() == nil {
 			names = append(names, "jit")
 		}
-	case "auto", "cbpf", "interp", "jit":
+		names = append(names, "kernel")
+	case "auto", "cbpf", "interp", "jit", "kernel":
 		names = []string{m.engine}
 	default:
 		return nil, usagef("--engine takes auto, %s, not %q", engineWords, m.engine)
@@ -50,7 +55,7 @@ func (m *matchRun) engineNames() (names []string, err error) {
 // newWorkers makes as many workers as -j asks for and there are processors for.
 func (m *matchRun) newWorkers(names []string) (workers []*worker) {
 	for range min(m.jobs, runtime.NumCPU()) {
-		workers = append(workers, &worker{m.filters, names, make(map[variant][]engine.Engine)})
+		workers = append(workers, &worker{m.filters, names, make(map[variant][]engine.Engine), m.errOut})
 	}
 	return workers
 }
@@ -66,6 +71,10 @@ func (w *worker) engines(v variant) (engines []engine.Engine, err error) {
 	}
 	for _, name := range w.names {
 		e, err := newEngine(name, prog)
+		if err != nil && name == "kernel" && len(w.names) > 1 {
+			fmt.Fprintf(w.errOut, "bpflab match: %v; it is left out\n", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +95,34 @@ func (m *matchRun) close() (err error) {
 	return err
 }
 
+// sideOf is an engine in a comparison. What the kernel returns shows only up to
+// the packet's length.
+func sideOf(e engine.Engine) replay.Side {
+	s := replay.Side{Engine: e}
+	if e.Name() == "kernel" {
+		s.Verdict = replay.NonZero
+	}
+	return s
+}
+
+// notePassed counts the packets that the kernel does not take.
+func (m *matchRun) notePassed(number int, results []engine.Result) {
+	fault := results[len(results)-1].Fault
+	if !errors.Is(fault, engine.ErrPacket) {
+		return
+	}
+	if m.passed++; m.passed == 1 {
+		m.passedWhy = fmt.Errorf("packet %d: %w", number, fault)
+	}
+}
+
+func (m *matchRun) tellPassed() {
+	if m.passed > 0 {
+		fmt.Fprintf(m.errOut, "bpflab match: engine kernel was left out on %d packets: %v\n", m.passed, m.passedWhy)
+		m.passed = 0
+	}
+}
+
 // newEngine makes an engine that runs a classic program. The eBPF engines get
 // its translation for a socket, whose return value is the classic one.
 func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
@@ -101,13 +138,16 @@ func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
 	}
 	var e engine.Engine
 	var err error
-	if name == "jit" {
+	switch name {
+	case "jit":
 		e, err = newJIT(prog)
-	} else {
+	case "kernel":
+		e, err = kernel.NewClassic(prog)
+	default:
 		e, err = newInterp(prog)
 	}
 	switch {
-	case errors.Is(err, jit.ErrUnsupported):
+	case errors.Is(err, jit.ErrUnsupported), err != nil && name == "kernel":
 		return nil, statusError{exitUnsupported, fmt.Errorf("engine %s: %w", name, err)}
 	case err != nil:
 		return nil, fmt.Errorf("engine %s: %w", name, err)

@@ -115,12 +115,17 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.Uint64Var(&r.time, "time", defaultTime, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
 	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
 	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
-	flags.StringVar(&r.engine, "engine", "auto", "run the program with this `ENGINE`: auto, "+strings.Join(ebpfEngines, ", "))
+	flags.StringVar(&r.engine, "engine", "auto", "run the program with this `ENGINE`: auto, "+strings.Join(runEngines, ", ")+", or all to compare them")
 	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
 	flags.BoolVar(&r.bench, "bench", false, "measure the time that each engine takes for a packet")
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return func(args []string) error {
 		r.withMemory = flags.Changed("mem") // with no bytes, too
+		if r.engine == engineKernel || r.engine == engineAll {
+			if err := r.fitKernel(flags); err != nil {
+				return err
+			}
+		}
 		return r.run(args)
 	}
 }
@@ -157,15 +162,10 @@ func (r *runRun) run(args []string) error {
 	if r.bench {
 		return r.runBench(p)
 	}
-	options := vm.Options{
-		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
-		CPUs:   r.cpus,
-		Clock:  r.clock(),
+	if r.engine == engineAll {
+		return r.runAll(p)
 	}
-	if r.trace {
-		options.Trace = func(s *vm.Step) { r.printStep(p, s) }
-	}
-	m, err := r.machine(p, options)
+	m, err := r.machine(p, r.options(p))
 	if err != nil {
 		return err
 	}
@@ -182,6 +182,19 @@ func (r *runRun) run(args []string) error {
 		return errors.Join(err, r.dumpMaps(m))
 	}
 	return err
+}
+
+// options are for one machine: each has a clock and random numbers of its own.
+func (r *runRun) options(p *loaded) vm.Options {
+	options := vm.Options{
+		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
+		CPUs:   r.cpus,
+		Clock:  r.clock(),
+	}
+	if r.trace {
+		options.Trace = func(s *vm.Step) { r.printStep(p, s) }
+	}
+	return options
 }
 
 // machine makes the engine that --engine asks for.
@@ -209,10 +222,12 @@ func (r *runRun) checkFlags() error {
 	switch {
 	case r.withMemory == (r.input != ""):
 		return usagef("give a capture with -r, or bytes with --mem")
-	case r.engine != "auto" && !slices.Contains(ebpfEngines, r.engine):
-		return usagef("--engine takes auto, %s, not %q", strings.Join(ebpfEngines, ", "), r.engine)
-	case r.engine == engineJIT && r.trace:
-		return usagef("--trace is for the interpreter, not for machine code")
+	case r.engine != "auto" && r.engine != engineAll && !slices.Contains(runEngines, r.engine):
+		return usagef("--engine takes auto, %s or all, not %q", strings.Join(runEngines, ", "), r.engine)
+	case r.withMemory && (r.engine == engineKernel || r.engine == engineAll):
+		return usagef("--mem runs on our own engines: the kernel does not test-run programs that are about no packet")
+	case r.trace && (r.engine == engineJIT || r.engine == engineKernel || r.engine == engineAll):
+		return usagef("--trace is for the interpreter, not for machine code or the kernel")
 	case r.bench && (r.engine != "auto" || r.trace || r.dump || r.repeat > 1 || r.output != "" || r.verdicts != ""):
 		return usagef("--bench measures all engines and shows nothing else: it goes without --engine, --repeat, --trace, --dump-maps, -w and --verdicts")
 	case r.repeat < 1 || r.cpus < 1 || int64(r.cpu) >= int64(r.cpus):
@@ -260,12 +275,17 @@ func (r *runRun) runMemory(m machine, p *loaded) error {
 	return nil
 }
 
-// runCapture runs the program over the capture and reports what it did.
-func (r *runRun) runCapture(m machine, p *loaded) error {
+func (r *runRun) newReport(p *loaded) *runReport {
 	report := &runReport{app: r.app, program: p, counts: map[string]uint64{}, summary: r.out}
 	if r.toStdout() {
 		report.summary = r.errOut
 	}
+	return report
+}
+
+// runCapture runs the program over the capture and reports what it did.
+func (r *runRun) runCapture(m machine, p *loaded) error {
+	report := r.newReport(p)
 	for range r.repeat {
 		if err := r.replay(m, report); err != nil {
 			return errors.Join(report.finish(r.json), err)

@@ -109,7 +109,7 @@ func (r *runRun) loadObject(name string, data []byte) (*loaded, error) {
 	if err != nil {
 		return nil, usage(inFile(name, err))
 	}
-	l.programs = verifier.ProgramsOf(linked)
+	l.programs, l.linked, l.types = verifier.ProgramsOf(linked), linked, obj.Types
 	return l, nil
 }
 

@@ -53,10 +53,21 @@ type mapJSON struct {
 }
 
 func (r *runRun) dumpMaps(m machine) error {
+	if err := fetchMaps(m); err != nil {
+		return err
+	}
 	for _, m := range m.Maps().All() {
 		if err := r.dumpMap(m); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fetchMaps makes the maps of a machine be what they are where it runs.
+func fetchMaps(m machine) error {
+	if k, ok := m.(*kernelMachine); ok {
+		return k.fetch()
 	}
 	return nil
 }

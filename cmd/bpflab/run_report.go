@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +20,7 @@ type runReport struct {
 	program  *loaded
 	packets  uint64
 	faults   uint64
+	notTaken uint64            // packets that the engine cannot have
 	counts   map[string]uint64 // by verdict
 	summary  io.Writer
 	verdicts *bufio.Writer   // of --verdicts, or nil
@@ -88,9 +90,13 @@ func (r *runReport) packet(number int, p *capture.Packet, results []engine.Resul
 }
 
 func (r *runReport) fault(number int, fault error) error {
-	r.faults++
+	count := &r.faults
+	if errors.Is(fault, engine.ErrPacket) {
+		count = &r.notTaken
+	}
+	*count++
 	err := r.program.explain(fault)
-	if r.faults <= maxFaultsShown {
+	if *count <= maxFaultsShown {
 		fmt.Fprintf(r.errOut, "packet %d: %v\n", number, err)
 	}
 	if r.verdicts != nil {
@@ -109,7 +115,8 @@ func printable(data []byte) string {
 	return string(data)
 }
 
-// finish ends the files and prints the summary; a program with faults is an answer of no.
+// finish ends the files and prints the summary. A program with faults is an
+// answer of no; that packets were not taken says nothing of the program.
 func (r *runReport) finish(asJSON bool) error {
 	if err := r.flush(); err != nil {
 		return ioError(err)
@@ -123,6 +130,9 @@ func (r *runReport) finish(asJSON bool) error {
 	}
 	if r.faults > 0 {
 		return answerNo{fmt.Errorf("the program was stopped on %d of %d packets", r.faults, r.packets)}
+	}
+	if r.notTaken > 0 {
+		return statusError{exitUnsupported, fmt.Errorf("the engine does not take %d of %d packets", r.notTaken, r.packets)}
 	}
 	return nil
 }
@@ -153,6 +163,9 @@ func (r *runReport) print() {
 	if r.faults > 0 {
 		fmt.Fprintf(r.summary, "%8d %s\n", r.faults, r.paint(styleRed, "stopped by a fault"))
 	}
+	if r.notTaken > 0 {
+		fmt.Fprintf(r.summary, "%8d %s\n", r.notTaken, r.paint(styleRed, "not taken by the engine"))
+	}
 }
 
 // byCount returns the verdicts, the most frequent first.
@@ -177,5 +190,6 @@ func (r *runReport) printJSON() error {
 		Packets  uint64            `json:"packets"`
 		Verdicts map[string]uint64 `json:"verdicts"`
 		Faults   uint64            `json:"faults"`
-	}{r.program.name, r.program.typ.String(), r.packets, r.counts, r.faults})
+		NotTaken uint64            `json:"not_taken,omitempty"`
+	}{r.program.name, r.program.typ.String(), r.packets, r.counts, r.faults, r.notTaken})
 }

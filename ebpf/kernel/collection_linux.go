@@ -103,6 +103,18 @@ func (c *Collection) logLevel() cilium.LogLevel {
 	return cilium.LogLevelStats
 }
 
+// Maps returns the maps that programs have named so far, in the order of the
+// object.
+func (c *Collection) Maps() []*Map {
+	var all []*Map
+	for i, m := range c.maps {
+		if m != nil {
+			all = append(all, &Map{&c.specs[i], m})
+		}
+	}
+	return all
+}
+
 // FillProgramArrays puts the programs that have been loaded into the program
 // arrays that name them. A program array that no program uses does not exist.
 func (c *Collection) FillProgramArrays() error {

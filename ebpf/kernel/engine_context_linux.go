@@ -88,10 +88,11 @@ func arrivalProtocol(frame []byte) uint32 {
 // A packetForm makes the kernel's input of packets, or says why there is none.
 type packetForm struct {
 	fromNetwork bool // the program sees no link header
+	skb         bool // it gets an sk_buff
 	longest     int  // bytes of a packet
 	reads       map[string]bool
 	fixed       []fixedField // that the program may read
-	context     []byte       // a struct __sk_buff; nil where the kernel's own is right for all packets
+	context     []byte       // a struct __sk_buff, with skb
 	frame       []byte       // a packet behind a link header made for it
 }
 
@@ -105,6 +106,7 @@ func newPacketForm(t abi.ProgType, reads map[string]bool, longest int) *packetFo
 	case abi.XDP:
 		table = xdpFixed
 	default:
+		f.skb = true
 		f.context = make([]byte, abi.SKBuff.Size)
 	}
 	for _, field := range table {
@@ -124,7 +126,7 @@ func (f *packetForm) input(p *engine.Packet) (frame, context []byte, refused *Pa
 	if limit := f.limit(p, frame); limit != "" {
 		return nil, nil, &PacketError{Length: len(p.Data), Limit: limit}
 	}
-	if f.context != nil {
+	if f.skb {
 		f.fill(p)
 	}
 	return frame, f.context, nil
@@ -132,11 +134,17 @@ func (f *packetForm) input(p *engine.Packet) (frame, context []byte, refused *Pa
 
 // limit says what of a packet a test run cannot have, "" if nothing.
 func (f *packetForm) limit(p *engine.Packet, frame []byte) string {
+	skb := ""
+	if f.skb {
+		skb = skbLimit(frame, f.longest)
+	}
 	switch {
 	case len(frame) < etherHeader:
 		return tooShort
+	case skb != "":
+		return skb
 	case len(frame) > f.longest:
-		return fmt.Sprintf("an XDP program sees at most the %d bytes there that fit in one page", f.longest)
+		return fmt.Sprintf("the program sees at most the %d bytes there that fit in one page", f.longest)
 	case f.reads["len"] && int64(p.WireLen) > int64(len(p.Data)):
 		return fmt.Sprintf("the program may read len, which is what there is of the packet, not the %d bytes on the wire", p.WireLen)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
@@ -84,7 +83,7 @@ func testable(programs []object.LinkedProgram) ([]object.LinkedProgram, error) {
 	var out []object.LinkedProgram
 	for _, p := range programs {
 		if abi.ContextOf(p.Type) == nil {
-			return nil, fmt.Errorf("the kernel test-runs programs that see packets, not %q of type %v: %w", p.Name, p.Type, ErrNotSupported)
+			return nil, fmt.Errorf("the kernel test-runs programs that see packets, not %q of type %v (%w)", p.Name, p.Type, errors.ErrUnsupported)
 		}
 		if p.Type == abi.SocketFilter {
 			as := *p.Program
@@ -102,7 +101,7 @@ func testable(programs []object.LinkedProgram) ([]object.LinkedProgram, error) {
 // prepare finds out what the programs look at, and starts the thread.
 func (e *Engine) prepare(programs []object.LinkedProgram) error {
 	reads := map[string]bool{}
-	longest, looksAround := math.MaxInt, false
+	looksAround := false
 	for i := range programs {
 		insns := programs[i].Insns
 		for name := range contextReads(abi.ContextOf(programs[i].Type), insns) {
@@ -115,11 +114,13 @@ func (e *Engine) prepare(programs []object.LinkedProgram) error {
 		info := e.collection.specs[i].Kind.Info()
 		e.countsCPU = e.countsCPU || info != nil && info.PerCPU
 	}
+	room := skbLongest
 	if programs[0].Type == abi.XDP {
-		var err error
-		if longest, err = xdpLinear(); err != nil {
-			return err
-		}
+		room = xdpLinear
+	}
+	longest, err := room()
+	if err != nil {
+		return err
 	}
 	e.form = newPacketForm(programs[0].Type, reads, longest)
 	e.thread = startThread(looksAround)
@@ -135,6 +136,15 @@ func (e *Engine) Name() string { return "kernel" }
 // Collection returns the maps and programs behind the engine. The records of
 // its ring buffers and perf event arrays become events.
 func (e *Engine) Collection() *Collection { return e.collection }
+
+// Takes returns nil if the engine can run the program on a packet, and otherwise
+// the [*PacketError].
+func (e *Engine) Takes(p *engine.Packet) error {
+	if _, _, refused := e.form.input(p); refused != nil {
+		return refused
+	}
+	return nil
+}
 
 // Run implements [engine.Engine]. A packet that the kernel refuses to run, or
 // that it would show the program with another context, has a [*PacketError] as

@@ -101,7 +101,7 @@ func TestEngineSizes(t *testing.T) {
 	binary.BigEndian.PutUint16(v6[12:], 0x86dd)
 	for typ, cases := range map[abi.ProgType]map[string][]byte{
 		abi.SchedCLS: {"whole Ethernet header": packet(13), "whole IPv4 header": v4, "whole IPv6 header": v6, "fit in one page": packet(4000)},
-		abi.XDP:      {"whole Ethernet header": packet(0), "an XDP program sees at most": packet(3700)},
+		abi.XDP:      {"whole Ethernet header": packet(0), "the program sees at most": packet(3700)},
 	} {
 		e, err := kernel.NewEngine("sizes", typ, assemble(t, "r0 = 1\nexit"))
 		if err != nil {
@@ -313,7 +313,7 @@ func TestEngineEnds(t *testing.T) {
 		if _, err := kernel.NewObjectEngine(bad, nil); !errors.As(err, &refused) {
 			t.Errorf("a bad program: %v", err)
 		}
-		if _, err := kernel.NewEngine("probe", abi.Kprobe, assemble(t, "r0 = 0\nexit")); !errors.Is(err, kernel.ErrNotSupported) {
+		if _, err := kernel.NewEngine("probe", abi.Kprobe, assemble(t, "r0 = 0\nexit")); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("a kprobe: %v", err)
 		}
 	}

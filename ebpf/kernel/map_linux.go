@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	cilium "github.com/cilium/ebpf"
 
@@ -85,6 +86,17 @@ func (m *Map) Update(key []byte, values ...[]byte) error {
 		return m.describe(m.m.Put(nil, values[0]))
 	}
 	return m.describe(m.m.Put(key, values[0]))
+}
+
+// Pop takes a value out of a queue or stack. The error is fs.ErrNotExist if it is
+// empty.
+func (m *Map) Pop() ([]byte, error) {
+	value := make([]byte, m.spec.ValueSize)
+	err := m.m.LookupAndDelete(nil, value)
+	if errors.Is(err, cilium.ErrKeyNotExist) {
+		return nil, m.describe(fs.ErrNotExist)
+	}
+	return value, m.describe(err)
 }
 
 func (m *Map) describe(err error) error {

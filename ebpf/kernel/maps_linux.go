@@ -73,6 +73,10 @@ func (c *Collection) mapNamed(name string) (*cilium.Map, error) {
 	return nil, fmt.Errorf("there is no map %q", name)
 }
 
+// PossibleCPUs returns how many CPUs there can be: so many values a per-CPU map
+// has for a key.
+func PossibleCPUs() (int, error) { return cilium.PossibleCPU() }
+
 // mapSpec describes a map for the library, without its contents.
 func mapSpec(s *abi.MapSpec) *cilium.MapSpec {
 	spec := &cilium.MapSpec{

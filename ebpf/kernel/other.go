@@ -75,6 +75,12 @@ func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 // Map returns ErrNotSupported.
 func (c *Collection) Map(name string) (*Map, error) { return nil, ErrNotSupported }
 
+// Maps returns nil.
+func (c *Collection) Maps() []*Map { return nil }
+
+// PossibleCPUs returns ErrNotSupported.
+func PossibleCPUs() (int, error) { return 0, ErrNotSupported }
+
 // A Map is a map in the kernel; there is none on this system.
 type Map struct{}
 
@@ -83,6 +89,9 @@ func (m *Map) Spec() *abi.MapSpec { return nil }
 
 // Update returns ErrNotSupported.
 func (m *Map) Update(key []byte, values ...[]byte) error { return ErrNotSupported }
+
+// Pop returns ErrNotSupported.
+func (m *Map) Pop() ([]byte, error) { return nil, ErrNotSupported }
 
 // Lookup returns ErrNotSupported.
 func (m *Map) Lookup(key []byte) ([][]byte, error) { return nil, ErrNotSupported }
@@ -148,6 +157,9 @@ func NewObjectEngine(l *object.Linked, types []byte) (*Engine, error) { return n
 
 // Collection returns nil.
 func (e *Engine) Collection() *Collection { return nil }
+
+// Takes returns ErrNotSupported.
+func (e *Engine) Takes(p *engine.Packet) error { return ErrNotSupported }
 
 // RunContext returns ErrNotSupported.
 func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engine.Result) error {

@@ -1,10 +1,12 @@
 package kernel
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"sort"
 	"sync"
 
 	cilium "github.com/cilium/ebpf"
@@ -47,24 +49,57 @@ func (p *Program) testRun(in, context, out []byte) (uint32, []byte, error) {
 	return ret, o.DataOut, nil
 }
 
-const tooShort = "it wants a whole Ethernet header, 14 bytes"
+// The limits of bpf_prog_test_run_skb and bpf_test_init, and what there is to say
+// of a packet beyond them.
+const (
+	tooShort   = "it wants a whole Ethernet header, 14 bytes"
+	shortIPv4  = "it wants a whole IPv4 header, 34 bytes with that of Ethernet"
+	shortIPv6  = "it wants a whole IPv6 header, 54 bytes with that of Ethernet"
+	tooLong    = "with the kernel's own data it must fit in one page, which leaves room for %d bytes"
+	notTheSize = "it is none that the program can be run on"
+)
 
-// sizeLimit says why the kernel found a packet invalid: the rules of
-// bpf_prog_test_run_skb and bpf_test_init.
-func sizeLimit(in []byte) string {
-	if len(in) < etherHeader {
+// skbLimit says why the kernel does not make an sk_buff of a frame, "" if it
+// does.
+func skbLimit(frame []byte, longest int) string {
+	if len(frame) < etherHeader {
 		return tooShort
 	}
-	switch proto := binary.BigEndian.Uint16(in[12:]); {
-	case proto == unix.ETH_P_IP && len(in) < etherHeader+20:
-		return "it wants a whole IPv4 header, 34 bytes with that of Ethernet"
-	case proto == unix.ETH_P_IPV6 && len(in) < etherHeader+40:
-		return "it wants a whole IPv6 header, 54 bytes with that of Ethernet"
-	case len(in) > os.Getpagesize()*3/4:
-		return "with the kernel's own data it must fit in one page, which leaves room for about 3700"
+	switch proto := binary.BigEndian.Uint16(frame[12:]); {
+	case proto == unix.ETH_P_IP && len(frame) < etherHeader+20:
+		return shortIPv4
+	case proto == unix.ETH_P_IPV6 && len(frame) < etherHeader+40:
+		return shortIPv6
+	case len(frame) > longest:
+		return fmt.Sprintf(tooLong, longest)
 	}
-	return "the program was made for another place than a packet's arrival, or wants a context"
+	return ""
 }
+
+func sizeLimit(in []byte) string {
+	longest, err := skbLongest()
+	if err != nil {
+		return notTheSize
+	}
+	return cmp.Or(skbLimit(in, longest), notTheSize)
+}
+
+// skbLongest returns the length of the longest frame for which there is room in
+// a test run of programs that get an sk_buff. It depends on the kernel's build,
+// and is measured.
+var skbLongest = sync.OnceValues(func() (int, error) {
+	p, err := Load("longest", abi.SchedCLS, []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()})
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	out := make([]byte, maxOutput)
+	refused := sort.Search(os.Getpagesize(), func(n int) bool {
+		_, err = p.prog.Run(&cilium.RunOptions{Data: make([]byte, etherHeader+n), DataOut: out})
+		return err != nil
+	})
+	return etherHeader + refused - 1, nil
+})
 
 // xdpLinear returns how many bytes of a packet an XDP program sees in a test
 // run: the rest of one page behind the headroom and in front of the kernel's

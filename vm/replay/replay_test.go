@@ -226,7 +226,6 @@ func TestEnginesByLinkType(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	double := func(ret uint32) uint32 { return ret * 2 }
 	refused := fmt.Errorf("too short: %w", engine.ErrPacket)
 	tests := []struct {
 		name    string
@@ -238,8 +237,9 @@ func TestCompare(t *testing.T) {
 		{name: "both fault", a: func(r *engine.Result) { r.Fault = errors.New("x") }, b: func(r *engine.Result) { r.Fault = errors.New("y"); r.Return = 9 }},
 		{name: "verdict", b: func(r *engine.Result) { r.Return = 7 },
 			want: "packet 300: engines a and b disagree about the verdict: a returned 1936, b returned 7"},
-		{name: "verdicts mapped", verdict: double,
-			want: "packet 1: engines a and b disagree about the verdict: a returned 1, b returned 1"},
+		{name: "verdicts mapped", b: func(r *engine.Result) { r.Return = 7 }, verdict: replay.NonZero},
+		{name: "mapped verdict", b: func(r *engine.Result) { r.Return = 0 }, verdict: replay.NonZero,
+			want: "packet 300: engines a and b disagree about the verdict: a returned 1936, b returned 0"},
 		{name: "fault", b: func(r *engine.Result) { r.Fault = errors.New("bad address") },
 			want: "packet 300: engines a and b disagree about the fault: a returned 1936, b stopped: bad address"},
 		{name: "data", a: func(r *engine.Result) { r.Data = []byte{1} }, b: func(r *engine.Result) { r.Data = []byte{2, 3} },
