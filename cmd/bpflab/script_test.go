@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bpflab": main})
+	testscript.Main(m, map[string]func(){"bpflab": main, "hardened": hardened})
 }
 
 // TestScripts runs the command line as a user would: each file under
@@ -41,8 +41,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "jit" {
+			switch name {
+			case "jit":
 				return jit.Supported() == nil, nil
+			case "hardened":
+				return canHarden(), nil
 			}
 			return false, fmt.Errorf("there is no condition %q", name)
 		},
