@@ -115,7 +115,7 @@ func (c *compiler) leanField(base value, off int16) bool {
 // emitLean makes lean code of the program that runs start with, or returns nil if
 // it does more than look.
 func emitLean(n *vm.Native, t tuning, proofs []*verifier.Proof) *compiler {
-	if !t.does(leanCode) {
+	if !t.does(leanCode) || !t.does(constants) { // which the context is, to begin with
 		return nil
 	}
 	c := newCompiler(n, t)

@@ -172,19 +172,23 @@ func (c *compiler) atFunction(p *program, b *block) (k known) {
 			k.reg[1] = constantOf(uint64(c.at.Context))
 		}
 	}
-	for i := range k.reg {
-		k.reg[i] = c.forget(k.reg[i])
-	}
+	c.forgetAll(&k)
 	return k
 }
 
 // pass changes what is known as an instruction does.
 func (c *compiler) pass(p *program, slot int, k *known) {
 	c.follow(p, slot, k)
-	if c.off != 0 {
-		for i := range k.reg {
-			k.reg[i] = c.forget(k.reg[i])
-		}
+	c.forgetAll(k)
+}
+
+// forgetAll leaves what is known of R10: calls rely on it.
+func (c *compiler) forgetAll(k *known) {
+	if c.off == 0 {
+		return
+	}
+	for i := range k.reg[:ebpf.R10] {
+		k.reg[i] = c.forget(k.reg[i])
 	}
 }
 
