@@ -77,6 +77,9 @@ func (c *compiler) callLocal(slot int) {
 	target, _ := p.insns[slot].Target(slot)
 	kept := p.live[slot] & savedRegs
 	back := c.asm.NewLabel()
+	if c.nested() {
+		c.checkDepth(slot)
+	}
 	c.topFrame()
 	c.asm.LeaLabel(amd64.RAX, back)
 	c.asm.Store(amd64.W64, c.frame(vm.FrameReturn), amd64.RAX)
@@ -97,6 +100,19 @@ func (c *compiler) callLocal(slot int) {
 	c.asm.Store(amd64.W32, inArena(c.at.Loops), scratch)
 	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.StackLow), vm.StackSize)
 	c.framePointer(slot, amd64.Add)
+}
+
+// checkDepth makes sure of a frame for a function. The verifier has counted those
+// of one program, but a program that runs in the frame of a function, by a tail
+// call, starts with fewer. The interpreter refuses the call.
+func (c *compiler) checkDepth(slot int) {
+	deep := c.asm.NewLabel()
+	c.asm.ALUMemImm(amd64.Cmp, amd64.W32, inArena(c.at.Depth), vm.MaxFrames-1)
+	c.asm.Jcc(amd64.CondAE, deep)
+	c.rarely(func() {
+		c.asm.Bind(deep)
+		c.leaveAt(slot, whyStep)
+	})
 }
 
 // framePointer moves R10 to the frame of a function that is called, or back.
@@ -130,12 +146,15 @@ func (c *compiler) returnToCaller() {
 }
 
 // emitReturn is where functions return to that Go has called. The frame is Go's
-// to take away.
+// to take away. Go counts R10 from the frame that returns, where memory may still
+// have that of a function below, which has left since.
 func (c *compiler) emitReturn() {
 	c.markPart("return to Go from a function that it called")
+	c.leave = c.asm.NewLabel()
 	c.asm.Bind(c.leave)
 	c.asm.ALUMemImm(amd64.Add, amd64.W32, inArena(c.at.Depth), 1)
 	c.asm.Store(amd64.W64, c.register(0), hostOf[0])
+	c.asm.Store(amd64.W64, c.register(ebpf.R10), hostOf[ebpf.R10])
 	c.leaveFor(whyReturn)
 }
 
@@ -157,12 +176,8 @@ func (c *compiler) call(slot int) {
 // or the code behind it may read goes to memory.
 func (c *compiler) leaveAt(slot int, why int32) {
 	p := c.p
-	reads := p.reads[slot]
-	if why == whyStep {
-		reads |= p.live[slot] &^ p.writes[slot]
-	}
 	kept := p.live[slot] &^ p.writes[slot]
-	c.storeRegisters(slot, reads|kept)
+	c.storeRegisters(slot, p.reads[slot]|kept)
 	c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Slot)), int32(p.start+slot))
 	back := c.asm.NewLabel()
 	c.asm.LeaLabel(scratch, back)

@@ -37,9 +37,10 @@ func (c *compiler) finish() (out *compiled, err error) {
 	if out.mem, err = newMemory(finished.Bytes); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	if c.lean {
+	switch {
+	case c.lean:
 		out.start, out.chunk = out.at(finished.LabelOffset(c.batch)), max(1, slice/len(c.p.insns))
-	} else {
+	case c.has.functions:
 		out.leave = out.at(finished.LabelOffset(c.leave))
 	}
 	return out, nil

@@ -39,7 +39,7 @@ type compiler struct {
 
 	entries                map[int]amd64.Label // where Go enters, by slot counted through all programs
 	starts                 map[int]amd64.Label // of functions, likewise
-	leave                  amd64.Label         // code that returns to Go from a function that Go has called
+	leave                  amd64.Label         // code that returns to Go from a function that Go has called, where there are functions
 	batch                  amd64.Label         // lean code
 	next                   amd64.Label         // its start of a round
 	bail                   amd64.Label         // where it ends in front of a packet that it cannot judge
@@ -203,11 +203,12 @@ func (c *compiler) emitGeneral() {
 			}
 		}
 	}
-	c.leave = c.asm.NewLabel()
 	for _, p := range c.programs {
 		c.emitProgram(p)
 	}
-	c.emitReturn()
+	if c.has.functions {
+		c.emitReturn()
+	}
 	c.emitLater()
 }
 

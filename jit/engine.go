@@ -157,13 +157,8 @@ func (e *Engine) run(in []engine.Packet, out []engine.Result) error {
 func (e *Engine) RunContext(ctx context.Context, in []engine.Packet, out []engine.Result) error {
 	defer func(old context.Context) { e.ctx = old }(e.ctx)
 	e.ctx = ctx
-	for i := range in {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := e.Run(in[i:i+1], out[i:i+1]); err != nil {
-			return err
-		}
+	if err := e.Run(in, out); err != nil {
+		return err
 	}
 	return ctx.Err()
 }
@@ -219,7 +214,7 @@ func (e *Engine) execute() vm.Stop {
 		return vm.StopFault
 	}
 	n, x := e.native, e.native.Exchange()
-	if !n.Budget(0, slice) {
+	if e.ctx.Err() != nil || !n.Budget(0, slice) {
 		return vm.StopBudget
 	}
 	given := x.Slice
@@ -326,6 +321,9 @@ func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int,
 		n, err := e.judge(frames[:e.lean.chunk], verdicts)
 		judged += n
 		if n < e.lean.chunk {
+			return judged, err
+		}
+		if err := e.ctx.Err(); err != nil {
 			return judged, err
 		}
 		frames, verdicts = frames[n:], verdicts[n:]

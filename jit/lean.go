@@ -87,7 +87,7 @@ func (c *compiler) looks(p *program, slot int, k *known) bool {
 		if regions == verifier.Packet || changes == 0 {
 			return true
 		}
-		return regions == verifier.Context && ins.Op.Bytes() == 4 && c.leanField(k.reg[ins.Src], ins.Off)
+		return regions == verifier.Context && ins.Op == ebpf.ClassLDX|ebpf.ModeMEM|ebpf.SizeW && c.leanField(k.reg[ins.Src], ins.Off)
 	case ebpf.ClassST:
 		return changes == 0
 	case ebpf.ClassSTX:
