@@ -49,4 +49,3 @@ func TestSignedLength(t *testing.T) {
 		r0 >>= 40
 		exit`))
 }
-
