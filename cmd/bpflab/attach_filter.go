@@ -95,18 +95,9 @@ func (r *attachRun) linkOf(h kernel.Hook) (cbpf.LinkType, error) {
 // runClassic runs a classic program at a hook.
 func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.LinkType, prog []bpf.RawInstruction) error {
 	if h.Kind == kernel.HookSocket {
-		return r.captureClassic(ctx, h, link, prog)
+		return r.captureClassic(ctx, h, prog)
 	}
-	o := kernel.FilterOptions{
-		Match: kernel.Untouched(h.Kind), NoMatch: kernel.Untouched(h.Kind),
-		Copy: r.action == "" || r.output != "", SnapLen: r.snapLen,
-	}
-	switch r.action {
-	case "drop":
-		o.Match = kernel.Dropped(h.Kind)
-	case "pass":
-		o.NoMatch = kernel.Dropped(h.Kind)
-	}
+	o := r.filterOptions(h)
 	linked, err := kernel.NewFilterProgram(h.Kind, prog, o)
 	if err != nil {
 		return err
@@ -126,17 +117,35 @@ func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.Lin
 		return err
 	}
 	defer a.Close()
+	var n uint64
 	switch {
 	case r.options.Pin != "":
 		return nil
-	case !o.Copy:
+	case o.Copy:
+		// What comes while the rest is read would put off the end.
+		stop := func() error { return errors.Join(a.Close(), packets.Stop()) }
+		n, err = r.readPackets(ctx, packets, link, stop)
+	default:
 		<-ctx.Done()
-		return r.sayFiltered(packets, 0)
 	}
-	// What comes while the rest is read would put off the end.
-	stop := func() error { return errors.Join(a.Close(), packets.Stop()) }
-	n, err := r.readPackets(ctx, packets, link, stop)
 	return errors.Join(err, r.sayFiltered(packets, n))
+}
+
+// filterOptions are what --action makes of a filter: verdicts, and whether
+// packets are copied.
+func (r *attachRun) filterOptions(h kernel.Hook) kernel.FilterOptions {
+	untouched := kernel.Untouched(h.Kind)
+	o := kernel.FilterOptions{
+		Match: untouched, NoMatch: untouched,
+		Copy: r.action == "" || r.output != "", SnapLen: r.snapLen,
+	}
+	switch r.action {
+	case "drop":
+		o.Match = kernel.Dropped(h.Kind)
+	case "pass":
+		o.NoMatch = kernel.Dropped(h.Kind)
+	}
+	return o
 }
 
 // sayFiltered tells what a filter program has counted.

@@ -207,25 +207,13 @@ func (r *attachRun) runLinked(ctx context.Context, l *object.Linked, types []byt
 // attach attaches a program; at a socket it begins a capture where nothing else
 // is to be shown, or with -w.
 func (s *show) attach(p *kernel.Program, at placement, several bool) error {
-	packets := s.output != "" || len(s.watches)+len(s.records) == 0
-	if s.output == "-" && len(s.watches)+len(s.records) > 0 {
+	others := len(s.watches)+len(s.records) > 0
+	switch {
+	case s.output == "-" && others:
 		return usagef("-w - leaves no room for records and maps on standard output")
-	}
-	if at.hook.Kind == kernel.HookSocket && packets && s.options.Pin == "" {
-		if s.capture != nil {
-			return usagef("one socket is captured from at a time")
-		}
-		c, err := kernel.OpenCapture(at.hook.Where, kernel.CaptureOptions{
-			Program: p, Netns: s.options.Netns, Promiscuous: s.promisc, SnapLen: s.snapLen,
-		})
-		if err != nil {
-			return s.refused(err)
-		}
-		s.capture = c
-		s.say("attached to %v", at.hook)
-		return nil
-	}
-	if s.output != "" {
+	case at.hook.Kind == kernel.HookSocket && (s.output != "" || !others) && s.options.Pin == "":
+		return s.beginCapture(p, at.hook)
+	case s.output != "":
 		return usagef("-w is for filters and for programs at a socket: others show records and maps")
 	}
 	o := s.options
@@ -242,9 +230,24 @@ func (s *show) attach(p *kernel.Program, at placement, several bool) error {
 		o.Pin = filepath.Join(o.Pin, at.program+"-"+at.hook.Kind.String())
 	}
 	a, err := s.attachTo(p, at.hook, o)
-	if err != nil {
-		return err
+	if err == nil {
+		s.attached = append(s.attached, a)
 	}
-	s.attached = append(s.attached, a)
+	return err
+}
+
+// beginCapture captures what a program lets through at a socket.
+func (s *show) beginCapture(p *kernel.Program, h kernel.Hook) error {
+	if s.capture != nil {
+		return usagef("one socket is captured from at a time")
+	}
+	c, err := kernel.OpenCapture(h.Where, kernel.CaptureOptions{
+		Program: p, Netns: s.options.Netns, Promiscuous: s.promisc, SnapLen: s.snapLen,
+	})
+	if err != nil {
+		return s.refused(err)
+	}
+	s.capture = c
+	s.say("attached to %v", h)
 	return nil
 }

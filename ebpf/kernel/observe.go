@@ -2,9 +2,11 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/net/bpf"
 
+	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/lift"
@@ -101,6 +103,10 @@ func NewFilterProgram(k HookKind, filter []bpf.RawInstruction, o FilterOptions) 
 	default:
 		return nil, fmt.Errorf("no program is built around a filter for %v hooks", k)
 	}
+	filter, err := withDirection(k, filter)
+	if err != nil {
+		return nil, err
+	}
 	lifted, err := lift.Lift(filter, at)
 	if err != nil {
 		return nil, err
@@ -118,6 +124,27 @@ func NewFilterProgram(k HookKind, filter []bpf.RawInstruction, o FilterOptions) 
 		}},
 		Maps: filterMaps(o),
 	}, nil
+}
+
+// withDirection makes a filter that asks for the packet type, as inbound and
+// outbound do, right for hooks of one direction. That a packet is outgoing the
+// kernel notes for packet sockets only; elsewhere it is the hook that tells.
+func withDirection(k HookKind, filter []bpf.RawInstruction) ([]bpf.RawInstruction, error) {
+	const outgoing = 4 // PACKET_OUTGOING
+	filter = slices.Clone(filter)
+	for i, ins := range filter {
+		isLoad := ins.Op&0x07 == cbpf.ClassLD && ins.Op&0xe0 == cbpf.ModeABS
+		if !isLoad || ins.K != cbpf.AdOff+cbpf.AdPacketType {
+			continue
+		}
+		switch k {
+		case HookTCXOut, HookCGroupOut:
+			filter[i] = bpf.RawInstruction{Op: cbpf.ClassLD | cbpf.ModeIMM, K: outgoing}
+		case HookCGroup:
+			return nil, &lift.Error{Index: i, Msg: "at a cgroup hook for both ways a packet does not tell which way it goes: cgroup-in and cgroup-out do"}
+		}
+	}
+	return filter, nil
 }
 
 func filterMaps(o FilterOptions) []abi.MapSpec {

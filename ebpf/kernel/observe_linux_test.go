@@ -16,6 +16,7 @@ import (
 	"github.com/bpflab/bpflab/cbpf/filter"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
+	"github.com/bpflab/bpflab/ebpf/lift"
 	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -92,7 +93,11 @@ func matching(t *testing.T, prog []bpf.RawInstruction, in bool) (all [][]byte) {
 		t.Fatal(err)
 	}
 	for _, f := range wholeFrames() {
-		var meta cbpf.Metadata
+		const outgoing = 4 // PACKET_OUTGOING
+		meta := cbpf.Metadata{PacketType: outgoing}
+		if in {
+			meta.PacketType = 0
+		}
 		data := f
 		if proto := binary.BigEndian.Uint16(f[12:]); in && (proto == 0x8100 || proto == 0x88a8) {
 			meta.VLANPresent, meta.VLANTCI, meta.VLANProto = true, binary.BigEndian.Uint16(f[14:]), proto
@@ -113,7 +118,8 @@ func matching(t *testing.T, prog []bpf.RawInstruction, in bool) (all [][]byte) {
 // what the same filter matches offline, packet for packet.
 func TestObserve(t *testing.T) {
 	n := newNetwork(t)
-	texts := []string{"", "udp port 53", "vlan", "vlan 42", "vlan 42 and udp", "ip6", "ip[6:2] & 0x1fff != 0", "greater 512", "len == 42"}
+	texts := []string{"", "udp port 53", "vlan", "vlan 42", "vlan 42 and udp", "ip6", "ip[6:2] & 0x1fff != 0", "greater 512", "len == 42",
+		"inbound and ip", "outbound and udp"}
 	for _, text := range texts {
 		for _, hook := range []string{"tcx-in:a", "tcx-out:b"} {
 			prog := compileFor(t, text, cbpf.LinkEthernet, true)
@@ -206,5 +212,20 @@ func TestFilterActs(t *testing.T) {
 			a.Close()
 			acting.a.Close()
 		}
+	}
+}
+
+// TestFilterProgramDirection refuses a question that a hook cannot answer.
+func TestFilterProgramDirection(t *testing.T) {
+	prog := compileFor(t, "outbound", cbpf.LinkRaw, true)
+	for kind, refused := range map[kernel.HookKind]bool{kernel.HookCGroup: true, kernel.HookCGroupIn: false, kernel.HookCGroupOut: false} {
+		_, err := kernel.NewFilterProgram(kind, prog, kernel.FilterOptions{})
+		var e *lift.Error
+		if errors.As(err, &e) != refused {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+	if _, err := kernel.NewFilterProgram(kernel.HookSocket, prog, kernel.FilterOptions{}); err == nil {
+		t.Error("a program was built for a socket")
 	}
 }
