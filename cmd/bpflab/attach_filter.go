@@ -95,7 +95,7 @@ func (r *attachRun) linkOf(h kernel.Hook) (cbpf.LinkType, error) {
 // runClassic runs a classic program at a hook.
 func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.LinkType, prog []bpf.RawInstruction) error {
 	if h.Kind == kernel.HookSocket {
-		return r.captureClassic(ctx, h, prog)
+		return r.captureClassic(ctx, h, link, prog)
 	}
 	o := r.filterOptions(h)
 	linked, err := kernel.NewFilterProgram(h.Kind, prog, o)
