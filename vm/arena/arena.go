@@ -40,6 +40,9 @@ type Arena struct {
 
 // New reserves an arena. It costs address space, not memory.
 func New() (*Arena, error) {
+	if mem := takeSpare(); mem != nil {
+		return &Arena{mem: mem, next: Granule}, nil
+	}
 	mem, err := reserve()
 	if err != nil {
 		return nil, fmt.Errorf("arena: %w", err)
@@ -100,9 +103,9 @@ func (a *Arena) Base() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(a
 
 // Close gives the memory back. No address may be used after it.
 func (a *Arena) Close() error {
-	mem := a.mem
+	mem, end := a.mem, a.next
 	a.mem, a.next = nil, Size
-	if mem == nil {
+	if mem == nil || keepSpare(mem, end) {
 		return nil
 	}
 	return release(mem)

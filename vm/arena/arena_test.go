@@ -71,6 +71,38 @@ func TestAddressesDoNotMove(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeft closes arenas and makes others, which may lie where those were:
+// none has what another has left.
+func TestNothingIsLeft(t *testing.T) {
+	for round := range 40 {
+		var arenas []*arena.Arena
+		for range 1 + round%12 {
+			a, err := arena.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			arenas = append(arenas, a)
+			for _, size := range []int{1 + round*5000, 100} {
+				addr, err := a.Alloc(uint64(size))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, b := range a.Bytes(addr, size) {
+					if b != 0 {
+						t.Fatalf("round %d: byte %d of %d is %#x", round, i, size, b)
+					}
+					a.Bytes(addr, size)[i] = 0xff
+				}
+			}
+		}
+		for _, a := range arenas {
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestHugePages gives hints about memory of several sizes: they change nothing
 // that can be read.
 func TestHugePages(t *testing.T) {
