@@ -94,8 +94,9 @@ func faults(t *testing.T) []*faulty {
 	self.entry = code(t, assemble(t, store)...)
 	self.args[0], self.addr = uint64(self.entry), self.entry
 	behind := &faulty{name: "jump behind the code", args: new([4]uint64), text: badAddress}
-	behind.entry = code(t, assemble(t, jump)...)
-	behind.args[0] = uint64(behind.entry) + 100
+	piece := assemble(t, jump)
+	behind.entry = code(t, piece...)
+	behind.args[0] = uint64(behind.entry) + uint64(len(piece))
 	return append(all, f, self, behind)
 }
 

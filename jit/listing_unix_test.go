@@ -38,8 +38,8 @@ func TestListingIsWhatRuns(t *testing.T) {
 		if l.Form == Batch {
 			code = e.lean
 		}
-		if got := l.bytes(); !bytes.Equal(got, code.mem.pages[:l.Size]) {
-			t.Errorf("%s: the listing has other bytes than the engine:\n%x\n%x", file, got, code.mem.pages[:l.Size])
+		if got := l.bytes(); !bytes.Equal(got, code.mem.bytes[:l.Size]) {
+			t.Errorf("%s: the listing has other bytes than the engine:\n%x\n%x", file, got, code.mem.bytes[:l.Size])
 		}
 		if err := e.Close(); err != nil {
 			t.Fatal(err)

@@ -3,10 +3,15 @@
 package jit
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +58,7 @@ func permsAt(t *testing.T, addr uintptr) string {
 }
 
 func TestMemory(t *testing.T) {
-	for _, size := range []int{1, pageSize - 1, pageSize, pageSize + 1, 1 << 20} {
+	for _, size := range []int{1, lineSize - 1, lineSize, pageSize - 1, pageSize, pageSize + 1, sharedSize - 1, sharedSize, 3 * sharedSize} {
 		bytes := make([]byte, size)
 		bytes[size-1] = ret
 		m, err := newMemory(bytes)
@@ -62,20 +67,66 @@ func TestMemory(t *testing.T) {
 		}
 		first, last := m.addr(), m.addr()+uintptr(size-1)
 		for _, addr := range []uintptr{first, last} {
-			if perms := permsAt(t, addr); perms != "r-xp" {
-				t.Errorf("%d bytes: mapped %q at %#x, want r-xp", size, perms, addr)
+			if perms := permsAt(t, addr); perms[:3] != "r-x" {
+				t.Errorf("%d bytes: mapped %q at %#x, want r-x", size, perms, addr)
 			}
 		}
 		if err := guarded(last, 0, nil); err != nil {
 			t.Errorf("%d bytes: %v", size, err)
 		}
+		shared := m.shared
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
 		for _, addr := range []uintptr{first, last} {
-			if perms := permsAt(t, addr); perms != "" {
+			if perms := permsAt(t, addr); !shared && perms != "" {
 				t.Errorf("%d bytes: still mapped %q at %#x after Close", size, perms, addr)
 			}
+			if err := guarded(addr, 0, nil); shared && err == nil {
+				t.Errorf("%d bytes: code that has been closed runs on", size)
+			}
+		}
+	}
+}
+
+// TestSharedCode makes and frees pieces in a random order. Each is where no other
+// is, runs, and is followed by what stops code that runs on.
+func TestSharedCode(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 0))
+	var list []*memory
+	for round := range 3000 {
+		if len(list) > 0 && rnd.IntN(5) < 2 {
+			i := rnd.IntN(len(list))
+			if err := list[i].Close(); err != nil {
+				t.Fatal(err)
+			}
+			list[i] = list[len(list)-1]
+			list = list[:len(list)-1]
+			continue
+		}
+		code := make([]byte, 8+rnd.IntN(3000))
+		code[0] = 0xb8 // mov eax, round
+		binary.LittleEndian.PutUint32(code[1:], uint32(round))
+		code[5] = ret
+		m, err := newMemory(code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(m.bytes[:len(code)], code) || m.bytes[len(code)] != astray[0] {
+			t.Fatalf("round %d: %x", round, m.bytes)
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b *memory) int { return cmp.Compare(a.addr(), b.addr()) })
+	for i, m := range list {
+		if i > 0 && list[i-1].addr()+uintptr(len(list[i-1].bytes)) > m.addr() {
+			t.Errorf("%#x and %#x overlap", list[i-1].addr(), m.addr())
+		}
+		if m.bytes[0] != 0xb8 || m.bytes[5] != ret {
+			t.Errorf("%#x has been overwritten: %x", m.addr(), m.bytes[:6])
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -89,9 +140,10 @@ func TestMemoryIsFreed(t *testing.T) {
 		}
 		return pages
 	}
+	theSharedCode() // exists from the first piece on
 	before := executable()
-	for range 1000 {
-		m, err := newMemory([]byte{ret})
+	for i := range 1000 {
+		m, err := newMemory(make([]byte, 1+i%50/49*sharedSize))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,12 +157,17 @@ func TestMemoryIsFreed(t *testing.T) {
 }
 
 // Under a policy against new executable memory, the kernel's own in this case,
-// Supported says so, and by which error.
+// Supported says so, and by which error. A file that is mapped executable is no
+// offence against it, so there must be none.
 func TestSupportedUnderPolicy(t *testing.T) {
 	if os.Getenv("BPFLAB_TEST_POLICY") != "" {
 		err := unix.Prctl(unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0)
 		if err != nil {
 			fmt.Println("no policy:", err)
+			os.Exit(3)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{}); err != nil {
+			fmt.Println("no limit:", err)
 			os.Exit(3)
 		}
 		err = Supported()

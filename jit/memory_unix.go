@@ -11,12 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memory is one piece of machine code in pages of its own. The pages are
-// written first and made executable then, and never both at once (W^X): a bug
-// in a program's stores cannot become code, and systems which forbid pages of
-// both kinds (SELinux, OpenBSD, hardened macOS) have nothing to object to.
+// memory is one piece of machine code. No page is ever writable and executable at
+// once (W^X): a bug in a program's stores cannot become code, and systems which
+// forbid pages of both kinds (SELinux, OpenBSD, hardened macOS) have nothing to
+// object to. Where the code cannot be put into sharedCode, it gets pages of its
+// own, which are written first and made executable then.
 type memory struct {
-	pages []byte // whole pages; nil after Close
+	bytes  []byte // nil after Close
+	shared bool
 }
 
 // pageSize is that of all systems on amd64.
@@ -34,6 +36,9 @@ func newMemory(code []byte) (*memory, error) {
 	if len(code) == 0 {
 		return nil, errors.New("executable memory: no code")
 	}
+	if piece, ok := theSharedCode().put(code); ok {
+		return &memory{bytes: piece, shared: true}, nil
+	}
 	size := (len(code) + pageSize - 1) &^ (pageSize - 1)
 	pages, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
@@ -45,27 +50,27 @@ func newMemory(code []byte) (*memory, error) {
 	if err := unix.Mprotect(pages, unix.PROT_READ|unix.PROT_EXEC); err != nil {
 		return nil, errors.Join(fmt.Errorf("executable memory: mprotect: %w", err), unix.Munmap(pages))
 	}
-	return &memory{pages: pages}, nil
+	return &memory{bytes: pages}, nil
 }
 
 // addr returns the address of the code's first byte, or 0 after Close, which
 // guarded refuses to enter. Whoever keeps an address must not outlive m.
-func (m *memory) addr() uintptr {
-	if m.pages == nil {
-		return 0
-	}
-	return uintptr(unsafe.Pointer(unsafe.SliceData(m.pages)))
-}
+func (m *memory) addr() uintptr { return addressOf(m.bytes) }
 
-// Close gives the pages back; closing again does nothing. No goroutine may be
+func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// Close gives the memory back; closing again does nothing. No goroutine may be
 // in the code, or enter it from now on.
 func (m *memory) Close() error {
-	pages := m.pages
-	m.pages = nil
-	if pages == nil {
+	bytes := m.bytes
+	m.bytes = nil
+	switch {
+	case bytes == nil:
 		return nil
+	case m.shared:
+		return theSharedCode().free(bytes)
 	}
-	if err := unix.Munmap(pages); err != nil {
+	if err := unix.Munmap(bytes); err != nil {
 		return fmt.Errorf("executable memory: munmap: %w", err)
 	}
 	return nil

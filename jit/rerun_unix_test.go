@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
@@ -23,18 +21,21 @@ const faultyOffset = 0x1234
 func spoil(t *testing.T, c *compiled) {
 	t.Helper()
 	const before = 4 // bytes of the load in front of the displacement
-	code := c.mem.pages
+	code := bytes.Clone(c.mem.bytes)
 	at := bytes.Index(code, binary.LittleEndian.AppendUint32(nil, faultyOffset)) - before
 	if at < 0 || code[at+1] != 0x8b {
 		t.Fatalf("no such load in %x", code)
 	}
-	if err := unix.Mprotect(code, unix.PROT_READ|unix.PROT_WRITE); err != nil {
-		t.Fatal(err)
-	}
 	copy(code[at:], []byte{0x48, 0x8b, 0x04, 0x25, 0x10, 0, 0, 0}) // mov rax, [0x10]
-	if err := unix.Mprotect(code, unix.PROT_READ|unix.PROT_EXEC); err != nil {
+	spoilt, err := newMemory(code)
+	if err != nil {
 		t.Fatal(err)
 	}
+	moved := spoilt.addr() - c.mem.addr()
+	if err := c.mem.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.mem, c.start, c.leave = spoilt, c.start+moved, c.leave+moved
 }
 
 // TestFaultOfTheCompiler runs code with a bad instruction, which only packets of
