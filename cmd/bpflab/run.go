@@ -52,7 +52,8 @@ their length, and r0 is printed in hexadecimal.
 packets of the capture, which are kept in memory: the engines take turns, and the
 best of ten rounds counts. "jit, verdicts" is what match asks for: what a program
 that only looks at packets returns, and nothing else. All engines must return the
-same. With --json: {"program", "type", "packets", "engines": [{"engine", "ns",
+same. The kernel, where it can be asked, runs each packet many times in a row, which
+flatters it, and counts the nanoseconds. With --json: {"program", "type", "packets", "engines": [{"engine", "ns",
 "speed"}]}, with "error" in place of the figures of an engine that there is not.
 
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
@@ -184,12 +185,16 @@ func (r *runRun) run(args []string) error {
 	return err
 }
 
-// options are for one machine: each has a clock and random numbers of its own.
+// options are for one machine: each has a clock and random numbers of its own. By
+// default they are those of the machine itself, which machine code knows how to
+// make.
 func (r *runRun) options(p *loaded) vm.Options {
-	options := vm.Options{
-		Random: rand.New(rand.NewPCG(r.seed, 0)).Uint32,
-		CPUs:   r.cpus,
-		Clock:  r.clock(),
+	options := vm.Options{CPUs: r.cpus}
+	if r.seed != 0 {
+		options.Random = rand.New(rand.NewPCG(r.seed, 0)).Uint32
+	}
+	if r.time != defaultTime {
+		options.Clock = r.clock()
 	}
 	if r.trace {
 		options.Trace = func(s *vm.Step) { r.printStep(p, s) }

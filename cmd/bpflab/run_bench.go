@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/capture"
 	"github.com/bpflab/bpflab/vm/engine"
@@ -31,9 +31,9 @@ type contender struct {
 	Speed  float64 `json:"speed,omitempty"` // times as fast as the first one
 	Error  string  `json:"error,omitempty"` // why there is no figure
 
-	pass   func() error // over all packets, once
-	passes int          // in a round
-	best   time.Duration
+	Packets int `json:"packets,omitempty"` // how many it is about, if it does not take all
+
+	round func() (ns float64, err error) // takes the time for a packet; nil with an Error
 }
 
 // A bench is what --bench measures, and its JSON.
@@ -54,8 +54,11 @@ func (r *runRun) runBench(p *loaded) error {
 	if err := r.benchInput(b, p); err != nil {
 		return err
 	}
-	for _, name := range ebpfEngines {
-		m, err := newMachine(name, &p.runnable, r.benchOptions())
+	for _, name := range runEngines {
+		if name == engineKernel && r.withMemory {
+			continue // it runs such programs on packets only
+		}
+		m, err := newMachine(name, &p.runnable, r.benchOptions(p, name))
 		if isRefusal(err) {
 			b.Engines = append(b.Engines, &contender{Engine: name, Error: err.Error()})
 			continue
@@ -81,15 +84,10 @@ func (r *runRun) runBench(p *loaded) error {
 	return nil
 }
 
-// benchOptions leaves the clock and the random numbers to the machine where it
-// has the same ones: machine code then needs no help for them.
-func (r *runRun) benchOptions() vm.Options {
-	o := vm.Options{CPUs: r.cpus}
-	if r.time != defaultTime {
-		o.Clock = r.clock()
-	}
-	if r.seed != 0 {
-		o.Random = rand.New(rand.NewPCG(r.seed, 0)).Uint32
+func (r *runRun) benchOptions(p *loaded, name string) vm.Options {
+	o := r.options(p)
+	if cpus, err := kernel.PossibleCPUs(); err == nil && name == engineKernel {
+		o.CPUs = cpus
 	}
 	return o
 }
@@ -143,6 +141,9 @@ func (r *runRun) benchCapture(b *bench) error {
 // returns what the others do, and takes it in. One that can judge packets by
 // their bytes alone contends a second time, in that way.
 func (b *bench) enter(name string, m machine, p *loaded) error {
+	if k, ok := m.(*kernelMachine); ok {
+		return b.enterKernel(k)
+	}
 	out := make([]engine.Result, benchBatch)
 	at := 0
 	for in := range slices.Chunk(b.in, benchBatch) {
@@ -176,7 +177,7 @@ func (b *bench) enter(name string, m machine, p *loaded) error {
 }
 
 func (b *bench) add(name string, pass func() error) {
-	b.Engines = append(b.Engines, &contender{Engine: name, pass: pass})
+	b.Engines = append(b.Engines, &contender{Engine: name, round: b.rounds(pass)})
 }
 
 // check looks at the first result for each packet.
@@ -192,43 +193,73 @@ func (b *bench) check(name string, i int, r *engine.Result, p *loaded) error {
 	return nil
 }
 
+// enterKernel lets the kernel contend. It runs each packet many times in a test
+// run: one by one, entering the kernel would be all that there is to see.
+func (b *bench) enterKernel(k *kernelMachine) error {
+	if err := k.Run(nil, nil); err != nil { // the maps
+		return err
+	}
+	in := b.in[:b.Packets]
+	repeat := max(16, min(1000, (1<<20)/len(in)))
+	_, n, err := k.Time(in, repeat)
+	c := &contender{Engine: engineKernel}
+	b.Engines = append(b.Engines, c)
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		c.Error = "takes none of the packets"
+		return nil
+	case n < len(in):
+		c.Packets = n
+	}
+	c.round = func() (float64, error) {
+		ns, _, err := k.Time(in, repeat)
+		return ns, err
+	}
+	return nil
+}
+
 // measure lets the engines take turns.
 func (b *bench) measure() error {
 	for range benchRounds {
 		for _, c := range b.Engines {
-			if c.pass == nil {
+			if c.round == nil {
 				continue
 			}
-			if err := c.round(); err != nil {
+			ns, err := c.round()
+			if err != nil {
 				return err
+			}
+			if c.NS == 0 || ns < c.NS {
+				c.NS = ns
 			}
 		}
 	}
 	for _, c := range b.Engines {
-		if c.pass != nil {
-			c.NS = float64(c.best.Nanoseconds()) / float64(len(b.in))
-			c.Speed = float64(b.Engines[0].best) / float64(c.best)
+		if c.NS > 0 {
+			c.Speed = b.Engines[0].NS / c.NS
 		}
 	}
 	return nil
 }
 
-// round runs the engine for a while and keeps the time of a pass if it is the
-// best. The first round finds out how many passes it takes.
-func (c *contender) round() error {
-	start := time.Now()
-	for n := 0; n < c.passes || c.passes == 0; n++ {
-		if err := c.pass(); err != nil {
-			return err
+// rounds makes rounds of passes over all packets. The first one finds out how many
+// passes it takes for the time to be long enough.
+func (b *bench) rounds(pass func() error) func() (float64, error) {
+	passes := 0
+	return func() (float64, error) {
+		start := time.Now()
+		for n := 0; n < passes || passes == 0; n++ {
+			if err := pass(); err != nil {
+				return 0, err
+			}
+			if passes == 0 && time.Since(start) >= benchRound {
+				passes = n + 1
+			}
 		}
-		if c.passes == 0 && time.Since(start) >= benchRound {
-			c.passes = n + 1
-		}
+		return float64(time.Since(start).Nanoseconds()) / float64(passes*len(b.in)), nil
 	}
-	if took := time.Since(start) / time.Duration(c.passes); c.best == 0 || took < c.best {
-		c.best = took
-	}
-	return nil
 }
 
 func (b *bench) print(w io.Writer) {
@@ -242,6 +273,10 @@ func (b *bench) print(w io.Writer) {
 			fmt.Fprintf(w, "%-16s %12s %8s  %s\n", c.Engine, "-", "", strings.ReplaceAll(c.Error, "\n", " "))
 			continue
 		}
-		fmt.Fprintf(w, "%-16s %12.1f %7.1fx\n", c.Engine, c.NS, c.Speed)
+		fmt.Fprintf(w, "%-16s %12.1f %7.1fx", c.Engine, c.NS, c.Speed)
+		if c.Packets > 0 {
+			fmt.Fprintf(w, "  on %d of the packets", c.Packets)
+		}
+		fmt.Fprintln(w)
 	}
 }
