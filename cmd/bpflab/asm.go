@@ -37,7 +37,15 @@ instruction that it goes to. A program that only looks at packets has code for
 batches: a loop around the program is part of it. With --json, one object a program:
 {"form", "size", "registers": [{"name", "holds"}], "programs": [{"program", "type",
 "instructions": [{"slot", "insn", "op", "code": [{"start", "end", "lines": [{"offset",
-"bytes", "text"}]}], "also", "note"}]}], "parts": [{"what", "start", …}]}.`,
+"bytes", "text"}]}], "also", "note"}]}], "parts": [{"what", "start", …}]}.
+
+--kernel loads the program into the running kernel, without attaching it to
+anything, and shows what that makes of it: the instructions after its verifier's
+rewriting, where loads from the context have become loads from the kernel's own
+structures, and its machine code. With --jit, too, ours stands above it. With
+--json, one object a program: {"program", "type", "instructions", "translated":
+[{"slot", "op", "insn"}], "functions": [{"address", "size", "lines": [{"offset",
+"bytes", "text", "target"}]}]}.`,
 	bind: func(a *app, flags *pflag.FlagSet) func([]string) error {
 		return bindConvert(a, flags, "d", "asm")
 	},
@@ -56,10 +64,10 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 	}
 	return func(args []string) error {
 		switch {
-		case code.wanted:
+		case code.wanted():
 			return code.show(o, args, only)
 		case code.progType+code.hook != "":
-			return usagef("--type and --hook go with --jit")
+			return usagef("--type and --hook go with --jit and --kernel")
 		}
 		name, err := one("program", args)
 		if err != nil {

@@ -32,13 +32,16 @@ read, and the register that holds an address. For a program that is rejected
 the report shows the path instead.
 
 --kernel loads the program into the kernel as well, with its maps but without
-attaching it to anything, and prints the kernel's verdict below ours.
+attaching it to anything, and prints the kernel's verdict below ours, with the
+instructions that its verifier went through, the time, and the size of what the
+kernel has made of the program ('bpflab disasm --kernel' shows that). --kernel-log
+adds the verifier's log.
 
 With --json, one object a program: {"program", "type", "instructions",
 "accepted", "stats": {"steps", "states", "peak", "searches"}, "time_ns"}, for a
 rejected one with "report": {"code", "message", "slot", …}, with --state
 "listing", an array, and with --kernel "kernel": {"accepted", "message",
-"stats"}.`,
+"stats", "translated", "machine", "log"}.`,
 	bind: bindVerify,
 }
 
@@ -52,6 +55,8 @@ type verifyRun struct {
 	state  bool
 	kernel bool
 	json   bool
+
+	kernelLog bool
 
 	wordy bool // the last program took more than a line
 }
@@ -67,6 +72,7 @@ func bindVerify(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.BoolVar(&v.strict, "strict", false, "refuse what the kernel allows privileged users only: reading stack that was never written, letting the value of a pointer out")
 	flags.BoolVar(&v.state, "state", false, "print the program with what is known before each instruction")
 	flags.BoolVar(&v.kernel, "kernel", false, "ask the kernel, too")
+	flags.BoolVar(&v.kernelLog, "kernel-log", false, "print the log of the kernel's verifier, with all details; implies --kernel")
 	flags.BoolVar(&v.json, "json", false, "print one JSON object a program")
 	return v.run
 }
@@ -117,8 +123,8 @@ func (v *verifyRun) verify(s *subject) error {
 		result.Report.Witness = replay.Witness(&s.Program, result.Report, 0)
 	}
 	var err error
-	if v.kernel {
-		result.Kernel, err = askKernel(s)
+	if v.kernel || v.kernelLog {
+		result.Kernel, err = askKernel(s, v.kernelLog)
 	}
 	err = errors.Join(v.print(&result), err)
 	if !result.Accepted || result.Kernel != nil && !result.Kernel.Accepted {
@@ -137,11 +143,14 @@ func (v *verifyRun) print(r *verdict) error {
 	if v.wordy {
 		fmt.Fprintln(v.out)
 	}
-	v.wordy = !r.Accepted || v.state
+	v.wordy = !r.Accepted || v.state || v.kernelLog
 	fmt.Fprintf(v.out, "%s %s (%s): %d instructions, %d steps, %d states in %v\n",
 		v.word(r.Accepted), v.paint(styleBold, r.Program), r.Type, r.Instructions, r.Stats.Steps, r.Stats.Peak, r.Time.Round(time.Microsecond))
 	if r.Kernel != nil {
 		v.printKernel(r.Kernel)
+		if v.kernelLog {
+			v.printLog(r.Kernel)
+		}
 	}
 	switch {
 	case !r.Accepted:

@@ -19,8 +19,9 @@ import (
 // made when the first program names it. A Collection must be closed, which
 // closes its programs, too.
 type Collection struct {
-	// Log asks the kernel's verifier for its path through programs that it
-	// refuses, to be found in the [*VerifierError].
+	// Log asks the kernel's verifier for its path through programs, to be
+	// found in [Program.Log] or, for those that it refuses, in the
+	// [*VerifierError].
 	Log bool
 
 	specs    []abi.MapSpec
@@ -93,6 +94,9 @@ func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 		old.Close()
 	}
 	c.programs[p.Name] = loaded
+	if c.Log {
+		loaded.log = log
+	}
 	return loaded, readStats(log), nil
 }
 

@@ -21,6 +21,7 @@ import (
 type Program struct {
 	prog *cilium.Program
 	name string
+	log  []string
 }
 
 // Load loads a program. The name is for the kernel's listings, which keep the
@@ -116,6 +117,10 @@ func loadError(name string, err error) error {
 	}
 	return fmt.Errorf("loading program %q: %w", name, err)
 }
+
+// Log returns the lines of the verifier's log, if it was asked for
+// ([Collection.Log]).
+func (p *Program) Log() []string { return p.log }
 
 // Close removes the program from the kernel.
 func (p *Program) Close() error { return p.prog.Close() }

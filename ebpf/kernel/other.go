@@ -34,6 +34,9 @@ func (p *Program) Close() error { return ErrNotSupported }
 // Info returns ErrNotSupported.
 func (p *Program) Info() (Info, error) { return Info{}, ErrNotSupported }
 
+// Log returns nil.
+func (p *Program) Log() []string { return nil }
+
 // Code returns ErrNotSupported.
 func (p *Program) Code() (*Code, error) { return nil, ErrNotSupported }
 

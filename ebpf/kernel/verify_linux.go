@@ -29,8 +29,12 @@ func translated(info *cilium.ProgramInfo) ([]ebpf.Instruction, error) {
 		return nil, err
 	}
 	var raw bytes.Buffer
-	if err := listed.Marshal(&raw, nativeEndian); err != nil {
-		return nil, err
+	for i := listed.Iterate(); i.Next(); {
+		if i.Ins.IsBuiltinCall() { // to the library, a distance is a function that does not exist
+			raw.Write(ebpf.Append(nil, []ebpf.Instruction{ebpf.CallTo(int32(i.Ins.Constant))}, nativeEndian))
+		} else if _, err := i.Ins.Marshal(&raw, nativeEndian); err != nil {
+			return nil, err
+		}
 	}
 	insns, err := ebpf.Decode(raw.Bytes(), nativeEndian)
 	if err != nil {
