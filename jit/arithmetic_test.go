@@ -100,7 +100,10 @@ func TestArithmeticWithImmediates(t *testing.T) {
 func TestUnaryArithmetic(t *testing.T) {
 	var cells []cell
 	for dst := ebpf.R0; dst <= ebpf.R9; dst++ {
-		for _, prefix := range prefixes(dst) {
+		for i, prefix := range prefixes(dst) {
+			if i > 0 && (i+int(dst))%3 > 0 {
+				continue
+			}
 			add := func(op ebpf.Opcode, imm int32) {
 				cells = append(cells, append(prefix[:len(prefix):len(prefix)], ebpf.Instruction{Op: op, Dst: dst, Imm: imm}))
 			}

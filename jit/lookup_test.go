@@ -1,0 +1,109 @@
+package jit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/verifier"
+	"github.com/bpflab/bpflab/vm"
+	"github.com/bpflab/bpflab/vm/engine"
+)
+
+// lookedUp are maps whose lookups are code of their own, and some that are not.
+func lookedUp() (list []abi.MapSpec) {
+	for _, kind := range []abi.MapKind{abi.HashMap, abi.PerCPUHash, abi.LRUHash, abi.LRUPerCPUHash} {
+		for _, size := range []uint32{4, 6, 8, 12, 64, 68} {
+			list = append(list, abi.MapSpec{Kind: kind, KeySize: size, ValueSize: 16, MaxEntries: 24})
+		}
+	}
+	for _, kind := range []abi.MapKind{abi.ArrayMap, abi.PerCPUArray} {
+		for _, size := range []uint32{8, 16, 24, 40, 4000} {
+			list = append(list, abi.MapSpec{Kind: kind, KeySize: 4, ValueSize: size, MaxEntries: 16})
+		}
+	}
+	for i := range list {
+		list[i].Name = fmt.Sprintf("m%d", i)
+	}
+	return list
+}
+
+// keyPlace says where the key of a lookup is.
+type keyPlace struct {
+	name  string
+	setup func() []ebpf.Instruction // puts the address into R2; the packet is in R6
+}
+
+// keyRoom is the stack for keys, a multiple of 8 and more than the longest.
+const keyRoom = 80
+
+var keyPlaces = []keyPlace{
+	{"on the stack", func() []ebpf.Instruction {
+		return []ebpf.Instruction{ebpf.Mov64(ebpf.R2, ebpf.R10), ebpf.ALU64Imm(ebpf.Add, ebpf.R2, -keyRoom)}
+	}},
+	{"somewhere on the stack", func() []ebpf.Instruction {
+		return []ebpf.Instruction{ebpf.Mov64(ebpf.R2, ebpf.R10), ebpf.ALU64Imm(ebpf.Add, ebpf.R2, -keyRoom), ebpf.ALU64(ebpf.Add, ebpf.R2, ebpf.R7)}
+	}},
+	{"in the packet", func() []ebpf.Instruction { return []ebpf.Instruction{ebpf.Mov64(ebpf.R2, ebpf.R6)} }},
+}
+
+// lookupProgram looks a key up that is a packet's first bytes, adds to the value
+// what is in R8 and R9, and returns what was there.
+func lookupProgram(m *abi.MapSpec, at keyPlace) *verifier.Program {
+	p := []ebpf.Instruction{
+		ebpf.Load(ebpf.SizeW, ebpf.R6, ebpf.R1, 76),
+		ebpf.Load(ebpf.SizeW, ebpf.R2, ebpf.R1, 80),
+		ebpf.Mov64(ebpf.R3, ebpf.R6), ebpf.ALU64Imm(ebpf.Add, ebpf.R3, keyRoom),
+		ebpf.Mov64Imm(ebpf.R0, 0), ebpf.JumpIf(ebpf.Jle, ebpf.R3, ebpf.R2, 1), ebpf.Return(),
+	}
+	for off := int16(0); off < keyRoom; off += 4 {
+		p = append(p, ebpf.Load(ebpf.SizeW, ebpf.R3, ebpf.R6, off), ebpf.Store(ebpf.SizeW, ebpf.R10, off-keyRoom, ebpf.R3))
+	}
+	// A number in R7 that is 0 but may be 8, as far as anybody knows.
+	p = append(p, ebpf.Load(ebpf.SizeB, ebpf.R7, ebpf.R6, keyRoom-1), ebpf.ALU64Imm(ebpf.And, ebpf.R7, 8))
+	p = append(p, ebpf.Mov64Imm(ebpf.R8, 3), ebpf.Load(ebpf.SizeW, ebpf.R9, ebpf.R6, 0))
+	p = append(p, at.setup()...)
+	p = append(p, mapAddress(ebpf.R1, ebpf.WideMapFD)...)
+	p = append(p, ebpf.CallTo(abi.MapLookupElem), ebpf.JumpIfImm(ebpf.Jne, ebpf.R0, 0, 2),
+		ebpf.Mov64Imm(ebpf.R0, 77), ebpf.Return(),
+		ebpf.Load(ebpf.SizeDW, ebpf.R1, ebpf.R0, 0), ebpf.ALU64(ebpf.Add, ebpf.R1, ebpf.R8), ebpf.ALU64(ebpf.Add, ebpf.R1, ebpf.R9),
+		ebpf.Store(ebpf.SizeDW, ebpf.R0, 0, ebpf.R1), ebpf.Mov32(ebpf.R0, ebpf.R1), ebpf.Return())
+	return &verifier.Program{Type: abi.SchedCLS, Insns: p, Maps: []abi.MapSpec{*m}}
+}
+
+// TestLookups looks keys up that are there, and others: that differ in a byte
+// anywhere.
+func TestLookups(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(2026, 20))
+	var in []engine.Packet
+	for i := range 80 {
+		data := make([]byte, keyRoom+8)
+		data[0] = byte(rnd.IntN(28))
+		if rnd.IntN(3) == 0 {
+			data[rnd.IntN(70)] ^= 1 << rnd.IntN(3)
+		}
+		in = append(in, engine.Packet{Data: data, WireLen: uint32(len(data))})
+		in[i].Meta.CPU = uint32(rnd.IntN(3))
+	}
+	maps := lookedUp()
+	for i := range maps {
+		m := &maps[i]
+		fill := func(machine *vm.Machine) {
+			mp := machine.Maps().ByName(m.Name)
+			for k := range min(m.MaxEntries, 20) {
+				key, value := make([]byte, m.KeySize), make([]byte, mp.ValueLen())
+				key[0], value[1] = byte(k), byte(k)
+				if err := mp.Update(key, value, abi.UpdateAny); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, at := range keyPlaces {
+			t.Run(fmt.Sprintf("%v of %d %s", m.Kind, m.KeySize, at.name), func(t *testing.T) {
+				sameAsInterpreter(t, in, fill, proofFor(t, lookupProgram(m, at)))
+			})
+		}
+	}
+}
