@@ -107,7 +107,9 @@ func corpus(t *testing.T) []*verifier.Program {
 		}
 	}
 	for _, p := range ownPrograms(t) {
-		all = append(all, p.Program)
+		if slices.Contains(randomTypes, p.Type) {
+			all = append(all, p.Program)
+		}
 	}
 	return all
 }
