@@ -46,6 +46,14 @@ type bench struct {
 	in     []engine.Packet
 	frames []engine.Frame
 	wants  []uint32 // what the first engine returned
+
+	machines []machine
+}
+
+func (b *bench) close() {
+	for _, m := range b.machines {
+		m.Close()
+	}
 }
 
 // runBench measures how long each engine takes for a packet, and prints it.
@@ -54,23 +62,9 @@ func (r *runRun) runBench(p *loaded) error {
 	if err := r.benchInput(b, p); err != nil {
 		return err
 	}
+	defer b.close()
 	for _, name := range runEngines {
-		if name == engineKernel && r.withMemory {
-			continue // it runs such programs on packets only
-		}
-		m, err := newMachine(name, &p.runnable, r.benchOptions(p, name))
-		if isRefusal(err) {
-			b.Engines = append(b.Engines, &contender{Engine: name, Error: err.Error()})
-			continue
-		}
-		if err != nil {
-			return statusError{exitUsage, p.sizeHint(p.explain(err))}
-		}
-		defer m.Close()
-		if err := r.fillMaps(m); err != nil {
-			return err
-		}
-		if err := b.enter(name, m, p); err != nil {
+		if err := r.contend(b, name, p); err != nil {
 			return err
 		}
 	}
@@ -82,6 +76,26 @@ func (r *runRun) runBench(p *loaded) error {
 	}
 	b.print(r.out)
 	return nil
+}
+
+// contend makes an engine and takes it in, or notes why it is not there.
+func (r *runRun) contend(b *bench, name string, p *loaded) error {
+	if name == engineKernel && r.withMemory {
+		return nil // it runs such programs on packets only
+	}
+	m, err := newMachine(name, &p.runnable, r.benchOptions(p, name))
+	if isRefusal(err) {
+		b.Engines = append(b.Engines, &contender{Engine: name, Error: err.Error()})
+		return nil
+	}
+	if err != nil {
+		return statusError{exitUsage, p.sizeHint(p.explain(err))}
+	}
+	b.machines = append(b.machines, m)
+	if err := r.fillMaps(m); err != nil {
+		return err
+	}
+	return b.enter(name, m, p)
 }
 
 func (r *runRun) benchOptions(p *loaded, name string) vm.Options {
@@ -157,7 +171,7 @@ func (b *bench) enter(name string, m machine, p *loaded) error {
 			at++
 		}
 	}
-	b.add(name, func() error {
+	b.add(name, func() error { // as above, without a look at the results
 		for in := range slices.Chunk(b.in, benchBatch) {
 			if err := m.Run(in, out); err != nil {
 				return err
