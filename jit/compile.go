@@ -77,7 +77,12 @@ type place struct {
 
 func (p place) inRegister() bool { return p.reg != amd64.NoReg }
 
-// inArena is memory at an address of the arena that is known when compiling.
+// reach is the end of the addresses that are in an instruction as the distance
+// from the base, 32 bits with a sign. What a machine has of its own lies below,
+// as it comes before the maps, but for that of machines that share them.
+const reach = 1 << 31
+
+// inArena is memory at an address below reach that is known when compiling.
 func inArena(addr uint32) amd64.Mem { return amd64.At(baseReg, int32(addr)) }
 
 func (c *compiler) exchange(offset uintptr) amd64.Mem {
@@ -99,7 +104,7 @@ func (c *compiler) addPrograms(proofs []*verifier.Proof) {
 
 func (c *compiler) addProgram(proof *verifier.Proof, start int) *program {
 	v := proof.Program()
-	p := &program{proof: proof, insns: v.Insns, typ: v.Type, absent: v.Absent, start: start, keep: !c.does(deadCode)}
+	p := &program{proof: proof, insns: v.Insns, typ: v.Type, start: start, keep: !c.does(deadCode)}
 	p.findBlocks()
 	c.programs = append(c.programs, p)
 	return p

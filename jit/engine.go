@@ -94,11 +94,18 @@ func (e *Engine) Close() error {
 }
 
 // Share makes an engine that uses the maps of e, to run at the same time in
-// another goroutine, as [vm.Machine.Share] does.
+// another goroutine, as [vm.Machine.Share] does. It is an error if the maps take
+// so much of the arena that the state of another machine is not in its first
+// 2 GiB.
 func (e *Engine) Share(o vm.Options) (*Engine, error) {
 	m, err := e.machine.Share(o)
 	if err != nil {
 		return nil, err
+	}
+	o.CPUs = e.options.CPUs
+	other := newEngine(m, o, e.proofs)
+	if l := other.native.Layout(); l.Packet+uint32(l.Room) > reach {
+		return nil, errors.Join(errors.New("the maps fill the part of memory that machine code reaches directly: engines cannot share them"), m.Close())
 	}
 	// Lookups now have to expect that elements move.
 	err = errors.Join(e.code.close(), e.lean.close())
@@ -107,8 +114,6 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 		return nil, errors.Join(err, m.Close())
 	}
 	e.native = e.machine.Native()
-	o.CPUs = e.options.CPUs
-	other := newEngine(m, o, e.proofs)
 	other.tuning = e.tuning
 	return other, nil
 }

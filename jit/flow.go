@@ -16,10 +16,9 @@ type program struct {
 	typ   abi.ProgType
 	start int // its first slot among those of all programs
 
-	absent  map[int]string // calls of functions that are not there
-	mainEnd int            // the slot at which the first function behind the program's own code starts
-	slots   []int          // of a block, a buffer
-	keep    bool           // instructions whose results nothing reads
+	mainEnd int   // the slot at which the first function behind the program's own code starts
+	slots   []int // of a block, a buffer
+	keep    bool  // instructions whose results nothing reads
 	blocks  []block
 	blockOf []int32 // by slot; -1 inside of a block
 

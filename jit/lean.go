@@ -153,7 +153,7 @@ func (c *compiler) batchPlaces() [4]*place {
 // with a packet: lean code may leave for Go to do it.
 func (c *compiler) isDetached(p *program, slot int) bool {
 	ins := p.insns[slot]
-	if !isHelperCall(ins) || p.absent[slot] != "" || p.proof.Regions(slot)&^(verifier.Stack|verifier.MapValue) != 0 {
+	if !isHelperCall(ins) || p.proof.Regions(slot)&^(verifier.Stack|verifier.MapValue) != 0 {
 		return false
 	}
 	if _, own := c.n.Helper(p.start + slot); !own {

@@ -19,7 +19,7 @@ import (
 // other calls.
 func (c *compiler) inlineMap(p *program, slot int, k *known) *maps.Map {
 	ins := p.insns[slot]
-	if !c.does(inlineCalls) || !isHelperCall(ins) || ins.Imm != abi.MapLookupElem || !k.reg[1].isConst() || p.absent[slot] != "" {
+	if !c.does(inlineCalls) || !isHelperCall(ins) || ins.Imm != abi.MapLookupElem || !k.reg[1].isConst() {
 		return nil
 	}
 	if _, own := c.n.Helper(p.start + slot); !own {

@@ -56,12 +56,8 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 	}
 	if ins.Op.Mode() == ebpf.ModeABS {
 		if least := uint32(ins.Imm) + uint32(n); least > length {
-			if ins.Imm > 1<<30 {
-				c.asm.Jmp(fail)
-			} else {
-				c.compareLength(least)
-				c.asm.Jcc(amd64.CondB, fail)
-			}
+			c.compareLength(least)
+			c.asm.Jcc(amd64.CondB, fail)
 		}
 		return amd64.At(packetReg, ins.Imm)
 	}
@@ -71,12 +67,7 @@ func (c *compiler) legacyAddress(slot int) amd64.Mem {
 	}
 	if c.k.reg[ins.Src].bound()+uint64(ins.Imm)+uint64(n) > uint64(length) {
 		c.asm.Lea(amd64.W32, scratch, amd64.At(index, ins.Imm+n))
-		if c.length.inRegister() {
-			c.asm.ALU(amd64.Cmp, amd64.W32, scratch, c.length.reg)
-		} else {
-			c.asm.ALULoad(amd64.Cmp, amd64.W32, scratch, c.length.mem)
-		}
-		c.asm.Jcc(amd64.CondA, fail)
+		c.checkEnd(fail)
 	}
 	return amd64.AtIndex(packetReg, index, ins.Imm)
 }
@@ -88,13 +79,19 @@ func (c *compiler) distantAddress(index amd64.Reg, off, n int32, fail amd64.Labe
 	c.asm.TestRR(amd64.W32, scratch, scratch)
 	c.asm.Jcc(amd64.CondS, c.bail)
 	c.asm.ALUImm(amd64.Add, amd64.W32, scratch, n)
+	c.checkEnd(fail)
+	return amd64.AtIndex(packetReg, scratch, -n)
+}
+
+// checkEnd fails if a load that ends at the offset in the scratch register
+// leaves the packet.
+func (c *compiler) checkEnd(fail amd64.Label) {
 	if c.length.inRegister() {
 		c.asm.ALU(amd64.Cmp, amd64.W32, scratch, c.length.reg)
 	} else {
 		c.asm.ALULoad(amd64.Cmp, amd64.W32, scratch, c.length.mem)
 	}
 	c.asm.Jcc(amd64.CondA, fail)
-	return amd64.AtIndex(packetReg, scratch, -n)
 }
 
 // failed returns the code that returns 0 from where an instruction is.
@@ -153,14 +150,16 @@ func (c *compiler) emitBatch() {
 	c.asm.Bind(c.next)
 	frame := c.valueOf(c.frames)
 	c.asm.Load(amd64.W64, packetReg, amd64.At(frame, frameData))
+	length := amd64.Reg(scratch)
 	if c.length.inRegister() {
-		c.asm.Load(amd64.W32, c.length.reg, amd64.At(frame, frameLen))
-	} else {
-		c.asm.Load(amd64.W32, scratch, amd64.At(frame, frameLen))
-		c.asm.Store(amd64.W32, c.length.mem, scratch)
+		length = c.length.reg
 	}
-	c.compareLength(uint32(c.at.Room))
+	c.asm.Load(amd64.W64, length, amd64.At(frame, frameLen))
+	c.asm.ALUImm(amd64.Cmp, amd64.W64, length, int32(c.at.Room))
 	c.asm.Jcc(amd64.CondA, c.bail)
+	if !c.length.inRegister() {
+		c.asm.Store(amd64.W64, c.length.mem, scratch)
+	}
 	c.k = c.p.blocks[0].in
 	c.clearStack(c.p.proof.LiveStack(0))
 	for r, v := range c.k.reg {

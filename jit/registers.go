@@ -124,7 +124,7 @@ func (c *compiler) useAddress(base ebpf.Register, ins ebpf.Instruction, r *[11]v
 // compiling and fits into an instruction.
 func fixedAddress(base value, off int16) (int32, bool) {
 	addr := base.n + uint64(off)
-	return int32(addr), base.isConst() && addr < 1<<31
+	return int32(addr), base.isConst() && addr < reach
 }
 
 func (c *compiler) useStore(ins ebpf.Instruction, r *[11]value) (reads, writes uint16) {
@@ -193,11 +193,7 @@ func (c *compiler) useCall(p *program, slot int, k *known) (reads, writes uint16
 	if reads, ok := c.useInline(p, slot, k); ok {
 		return reads, writes
 	}
-	args := len(proto.Args)
-	if _, absent := p.absent[slot]; absent {
-		args = 0
-	}
-	for r := ebpf.R1; r < ebpf.R1+ebpf.Register(args); r++ {
+	for r := ebpf.R1; r < ebpf.R1+ebpf.Register(len(proto.Args)); r++ {
 		if !storeIsImmediate(k.reg[r]) {
 			reads |= bit(r)
 		}

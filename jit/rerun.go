@@ -47,8 +47,9 @@ func checkedRun(c vm.Collection, entry int, o vm.Options, now *maps.Set, in []en
 			return -1, err
 		}
 	}
-	for i, mp := range now.All() {
-		copyMap(m.Maps().All()[i], mp)
+	then := now.All() // those of the programs, then others that have been made since
+	for i, mp := range m.Maps().All() {
+		copyMap(mp, then[i])
 	}
 	var out [1]engine.Result
 	for i := range in {

@@ -215,23 +215,15 @@ func (c *compiler) follow(p *program, slot int, k *known) {
 			for i := ebpf.R0; i <= ebpf.R5; i++ {
 				r[i] = unknown
 			}
-			if isHelperCall(ins) && ins.Imm == abi.MapLookupElem {
+			proto, own := c.n.Helper(p.start + slot)
+			if own && proto.ID == abi.MapLookupElem {
 				r[0] = word // an address
 			}
-			if c.mayShrink(p, slot) {
-				k.length = 0
+			if proto == nil || proto.MovesPacket || isControl(ins) {
+				k.length = 0 // the packet may be shorter now
 			}
 		}
 	}
-}
-
-// mayShrink reports whether the packet may be shorter after a call.
-func (c *compiler) mayShrink(p *program, slot int) bool {
-	if !isHelperCall(p.insns[slot]) || isControl(p.insns[slot]) {
-		return true
-	}
-	proto, _ := c.n.Helper(p.start + slot)
-	return proto == nil || proto.MovesPacket
 }
 
 func (c *compiler) passLegacy(ins ebpf.Instruction, k *known) {
