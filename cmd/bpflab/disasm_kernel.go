@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/jit/amd64"
@@ -62,12 +63,18 @@ func kernelCode(s *subject) (*kernelListing, error) {
 	if err != nil {
 		return nil, noKernel(err)
 	}
+	return listKernelCode(s, code, kernelSymbols()), nil
+}
+
+// kernelSymbols are nil where they cannot be read: the listing is then without
+// names.
+var kernelSymbols = sync.OnceValue(func() *kernel.Symbols {
 	symbols, err := kernel.ReadSymbols()
 	if err != nil {
-		symbols = nil // without names
+		return nil
 	}
-	return listKernelCode(s, code, symbols), nil
-}
+	return symbols
+})
 
 func listKernelCode(s *subject, code *kernel.Code, symbols *kernel.Symbols) *kernelListing {
 	l := &kernelListing{Program: s.Name, Type: s.Type.String(), Instructions: len(s.Insns)}

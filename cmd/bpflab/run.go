@@ -37,6 +37,15 @@ jit is machine code of this processor. All give the same results. auto, which is
 the default, takes the fastest of them that can run the program, and says so if
 the verifier rejects it; with --trace and --mem it takes checked at once.
 
+--engine kernel runs the program in the running kernel, as root and without
+attaching it to anything, with its maps, tail calls and records. Packets that the
+kernel does not test-run, or would show the program otherwise than the capture
+tells, are not taken, and the limit is named. --engine all compares interp, jit and
+kernel, as far as they are there, packet by packet: what the program returns, the
+packet after it, what it sends through ring buffers and perf events, and what the
+maps hold in the end. It stops with status 1 at the first difference and shows both
+states. Packets that the kernel does not take are left out for all.
+
 Everything that a machine does is repeatable: time and random numbers are fixed
 sequences, which --time and --seed begin elsewhere.
 
@@ -57,7 +66,8 @@ flatters it, and counts the nanoseconds. With --json: {"program", "type", "packe
 "speed"}]}, with "error" in place of the figures of an engine that there is not.
 
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
-"faults"}; with --mem, {"r0": HEX}. --verdicts writes one line a packet: its
+"faults"}, with "not_taken" for packets that the engine does not take; with --mem,
+{"r0": HEX}. --verdicts writes one line a packet: its
 number, the verdict and the length of the packet after the program, or the
 fault. -w leaves out the packets on which the program was stopped by a fault.
 Where one of the two goes to standard output, the summary goes to standard

@@ -18,7 +18,8 @@
 // first packet on which two of them disagree and reports that as a
 // [Disagreement]. Engines that run different programs for the same purpose do
 // not return the same numbers, a classic filter a length where an XDP program
-// returns XDP_PASS; a [Side] says how to read its engine's.
+// returns XDP_PASS; a [Side] says how to read its engine's. Of programs with maps,
+// [CompareMaps] compares what those hold in the end.
 //
 // [Witness] is for a program that the verifier rejects: it looks for a packet on
 // which the program does what the verifier's report says that it may do.

@@ -231,6 +231,7 @@ func TestCompare(t *testing.T) {
 		name    string
 		a, b    func(r *engine.Result)
 		verdict func(uint32) uint32
+		pads    bool
 		want    string // %v of the disagreement
 	}{
 		{name: "agree"},
@@ -244,12 +245,21 @@ func TestCompare(t *testing.T) {
 			want: "packet 300: engines a and b disagree about the fault: a returned 1936, b stopped: bad address"},
 		{name: "data", a: func(r *engine.Result) { r.Data = []byte{1} }, b: func(r *engine.Result) { r.Data = []byte{2, 3} },
 			want: "packet 300: engines a and b disagree about the packet after the program: a left 1 bytes, b left 2 bytes"},
+		{name: "events", a: sends("ring", "x"), b: sends("ring", "y"),
+			want: "packet 300: engines a and b disagree about the events: a sent 1, b sent 1"},
+		{name: "events of different maps", a: sends("ring", "x"), b: sends("other", "x"),
+			want: "packet 300: engines a and b disagree about the events: a sent 1, b sent 1"},
+		{name: "no event", a: sends("ring", "x"), b: sends("trace_printk", "x"),
+			want: "packet 300: engines a and b disagree about the events: a sent 1, b sent 0"},
+		{name: "padded event", a: sends("perf", "12345"), b: sends("perf", "12345\x01\x02\x03\x04\x05\x06\x07"), pads: true},
+		{name: "event padded too far", a: sends("perf", "1234"), b: sends("perf", "1234\x01\x02\x03\x04\x05\x06\x07\x08"), pads: true,
+			want: "packet 300: engines a and b disagree about the events: a sent 1, b sent 1"},
 		{name: "only one has data", b: func(r *engine.Result) { r.Data = []byte{2} }},
 		{name: "refused", b: func(r *engine.Result) { r.Fault = refused }},
 		{name: "refused by the first", a: func(r *engine.Result) { r.Fault = refused }, b: func(r *engine.Result) { r.Return = 0 }},
 	}
 	for _, tt := range tests {
-		sides := []replay.Side{{Engine: &sum{name: "a", change: tt.a}}, {Engine: &sum{name: "b", change: tt.b}, Verdict: tt.verdict}}
+		sides := []replay.Side{{Engine: &sum{name: "a", change: tt.a}}, {Engine: &sum{name: "b", change: tt.b}, Verdict: tt.verdict, PadsEvents: tt.pads}}
 		visited := 0
 		d, err := replay.Compare(source(400), always(sides), func(int, *capture.Packet, []engine.Result) error { visited++; return nil })
 		got := ""
@@ -262,6 +272,13 @@ func TestCompare(t *testing.T) {
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %v\ngot  %q\nwant %q", tt.name, err, got, tt.want)
 		}
+	}
+}
+
+// sends has an engine that can change packets send an event.
+func sends(source, data string) func(r *engine.Result) {
+	return func(r *engine.Result) {
+		r.Data, r.Events = []byte{1}, []engine.Event{{Source: source, Data: []byte(data)}}
 	}
 }
 
