@@ -64,9 +64,10 @@
 //
 // # Machine code and the Go runtime
 //
-// Machine code lies in pages of its own, which are written first and made
-// executable then, never both at once, and which Close gives back. The
-// goroutine that runs a program jumps there from an assembly function of four
+// Machine code lies in memory that is never writable and executable at once: on
+// Linux mostly in a file without a name, which all programs share and which is
+// mapped to be read and executed only, elsewhere in pages that are written first
+// and made executable then. Close gives it back. The goroutine that runs a program jumps there from an assembly function of four
 // instructions, on its own stack, and knows nothing of it: no thread is
 // locked, no stack is switched, and nothing is told to the scheduler, which is
 // why entering and leaving costs about one and a half nanoseconds where a call
@@ -125,7 +126,7 @@
 // In reading order: engine.go, compile.go, flow.go, values.go, registers.go,
 // tuning.go (what tests can switch off), arithmetic.go, divide.go, access.go,
 // atomic.go, jump.go, call.go, packet.go, lookup.go, fuse.go, lean.go, code.go;
-// then what holds and enters machine code: memory_unix.go, enter_amd64.s,
+// then what holds and enters machine code: memory_unix.go, memory_shared_linux.go, enter_amd64.s,
 // guard.go, cpu_amd64.go, supported.go; and what shows it (Listing): listing.go,
 // listing_text.go. Package amd64 is the assembler.
 package jit
