@@ -17,7 +17,7 @@ type compiler struct {
 	n   *vm.Native
 	at  vm.Layout
 
-	// lean code runs a program over many packets in one go (batch.go).
+	// lean code runs a program over many packets in one go (lean.go).
 	lean  bool
 	field struct{ data, dataEnd, meta, length uint64 } // offsets in the context
 

@@ -87,8 +87,8 @@
 //     which happens between two entries at the latest. It stores no pointer
 //     into Go's heap, as no write barrier would see it. Its state, the arena,
 //     is memory outside of both. Addresses of packets are plain numbers to the
-//     collector, so the function that enters code keeps the packets alive
-//     until it is back (runtime.KeepAlive).
+//     collector, so the engine holds the packets of a batch while code runs
+//     over them.
 //
 // The runtime meets machine code in four ways:
 //
@@ -126,7 +126,7 @@
 // In reading order: engine.go, compile.go, flow.go, values.go, registers.go,
 // tuning.go (what tests can switch off), arithmetic.go, divide.go, access.go,
 // atomic.go, jump.go, call.go, packet.go, lookup.go, fuse.go, lean.go, code.go;
-// then what holds and enters machine code: memory_unix.go, memory_shared_linux.go, enter_amd64.s,
-// guard.go, cpu_amd64.go, supported.go; and what shows it (Listing): listing.go,
-// listing_text.go. Package amd64 is the assembler.
+// then what holds and enters machine code: memory_unix.go, memory_shared_linux.go,
+// enter_amd64.s, guard.go, rerun.go, cpu_amd64.go, supported.go; and what shows it
+// (Listing): listing.go, listing_text.go. Package amd64 is the assembler.
 package jit

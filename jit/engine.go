@@ -69,8 +69,9 @@ func newEngine(m *vm.Machine, o vm.Options, proofs []*verifier.Proof) *Engine {
 // Name returns "jit".
 func (e *Engine) Name() string { return "jit" }
 
-// Machine returns the machine behind the code, for its maps and to select the
-// program. Its own Run runs machine code, too.
+// Machine returns the machine behind the code, for its maps. Its own Run and
+// Select are not to be called: they know neither lean code nor the guard against
+// faults.
 func (e *Engine) Machine() *vm.Machine { return e.machine }
 
 // Maps returns the maps of the machine.

@@ -13,8 +13,9 @@ import (
 
 // Lean code is for programs that only look: they neither change the packet nor
 // its context, read of the context nothing but where the packet starts and ends,
-// call nothing that has to do with a packet, and have no loops. Such a program needs no machine around each packet. Lean code runs it over many
-// packets in one go, and reads their bytes where they lie.
+// call nothing that has to do with a packet, and have no loops. Such a program
+// needs no machine around each packet. Lean code runs it over many packets in one
+// go, and reads their bytes where they lie.
 
 const (
 	frameData    = int32(unsafe.Offsetof(engine.Frame{}.Data))

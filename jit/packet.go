@@ -146,6 +146,13 @@ func (c *compiler) emitBatch() {
 			c.asm.Store(amd64.W64, c.exchange(batch+8*uintptr(i)), scratch)
 		}
 	}
+	c.emitNext()
+}
+
+// emitNext starts a round: the packet's place and length, and the registers and
+// the stack as the program finds them. Longer packets than the arena has room for
+// have no addresses there that lean code knows.
+func (c *compiler) emitNext() {
 	c.markPart("next packet")
 	c.asm.Bind(c.next)
 	frame := c.valueOf(c.frames)
