@@ -17,6 +17,7 @@ import (
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
+	"github.com/bpflab/bpflab/vm/maps"
 )
 
 func needKernel(t testing.TB) {
@@ -93,6 +94,13 @@ func TestRandomProgramsAgainstKernel(t *testing.T) {
 		}
 		g.compareWithKernel(t, c, inKernel)
 	}
+}
+
+// A runner is what machines and engines of machine code have in common.
+type runner interface {
+	engine.Engine
+	Select(name string) error
+	Maps() *maps.Set
 }
 
 // compareWithKernel runs the programs of a collection over two packets each.

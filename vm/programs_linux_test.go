@@ -23,7 +23,6 @@ import (
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
-	vmmaps "github.com/bpflab/bpflab/vm/maps"
 )
 
 // The tests here run the programs of testdata/programs on the machine and in
@@ -50,13 +49,6 @@ type ourSide struct {
 	runner
 	t      *testing.T
 	events map[string][][]byte // by map
-}
-
-// A runner is what machines and engines of machine code have in common.
-type runner interface {
-	engine.Engine
-	Select(name string) error
-	Maps() *vmmaps.Set
 }
 
 // newProof loads an object, its variables set as text, into both. The programs
