@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/bpflab/bpflab/testdata/require"
 )
 
@@ -24,11 +22,11 @@ func TestMatchWithoutMachineCode(t *testing.T) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		if bytes.Contains(out, []byte("--- SKIP")) {
-			require.Skip(t, "needs prctl(PR_SET_MDWE)")
+			require.Skip(t, "needs prctl(PR_SET_MDWE) and seccomp(2)")
 		}
 		return
 	}
-	if err := unix.Prctl(unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0); err != nil {
+	if err := forbidExecutableMemory(); err != nil {
 		t.Skip(err)
 	}
 	for _, c := range []struct {
