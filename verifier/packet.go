@@ -98,14 +98,15 @@ func showSpan(s *state, id uint32, k kind, span uint16) {
 // shows as much as that of p + constant with data_end. The kernel does not
 // know this form. The difference is negative where p lies behind data_end, so
 // that only signed comparisons tell, unless p is data, which never does.
-func (v *verifier) lengthCompared(ins ebpf.Instruction, target int, x *reg) {
+func (v *verifier) lengthCompared(ins ebpf.Instruction, target int, x *reg) (other *state) {
 	r, cmp := *x, ins.Op.Operation()
-	other := v.both(target)
+	other = v.both(target)
 	op, signed := withoutSign(cmp)
 	if signed || r.id == 0 && r.off == 0 {
 		lengthShown(other, &r, op, int64(ins.Imm))
 		lengthShown(v.state, &r, inverse(op), int64(ins.Imm))
 	}
+	return other
 }
 
 // withoutSign returns the unsigned relation of a signed one, and others as they

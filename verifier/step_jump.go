@@ -68,7 +68,9 @@ func (v *verifier) conditional(ins ebpf.Instruction, target int) *failure {
 		px, py, canPass = withItself(cmp, wide, false, x.num)
 	}
 	if canJump && canPass && x.has(length) && ins.Op.Source() == ebpf.SourceK {
-		v.lengthCompared(ins, target, x)
+		other := v.lengthCompared(ins, target, x)
+		v.refine(other, ins, tx, ty)
+		v.refine(v.state, ins, px, py)
 		return nil
 	}
 	if canJump {
