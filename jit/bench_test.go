@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bpflab/bpflab/ebpf"
-	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 )
@@ -74,16 +72,6 @@ func compete(b *testing.B, unit string, list ...*contender) {
 			b.ReportMetric(c.result()/list[0].result(), "ratio")
 		})
 	}
-}
-
-// proofOfText assembles and proves a program.
-func proofOfText(b *testing.B, t abi.ProgType, text string, maps ...abi.MapSpec) *verifier.Proof {
-	b.Helper()
-	insns, err := ebpf.Assemble(text)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return proofFor(b, &verifier.Program{Type: t, Insns: insns, Maps: maps})
 }
 
 // newBenchEngine makes an engine without some of the optimizations.

@@ -18,7 +18,7 @@ func (c *compiler) divide(ins ebpf.Instruction, x, y value) {
 	signed := ins.Off == 1
 	w := widthOf(ins)
 	if w == amd64.W32 {
-		x, y = narrowed(x, true), narrowed(y, true)
+		y = narrowed(y, true)
 	} else if !signed && x.isWord() && y.isWord() {
 		w = amd64.W32 // several times as fast, and the same
 	}

@@ -17,7 +17,6 @@ var (
 	u8     = &btf.Int{Name: "unsigned char", Size: 1}
 	s16    = &btf.Int{Name: "short", Size: 2, Encoding: btf.Signed}
 	u32    = &btf.Typedef{Name: "u32", Type: &btf.Int{Name: "unsigned int", Size: 4}}
-	u64    = &btf.Int{Name: "unsigned long long", Size: 8}
 	truth  = &btf.Int{Name: "_Bool", Size: 1, Encoding: btf.Bool}
 	colour = &btf.Enum{Name: "colour", Size: 4, Signed: true, Values: []btf.EnumValue{{Name: "RED", Value: 1}, {Name: "NONE", Value: ^uint64(0)}}}
 )
