@@ -18,7 +18,7 @@ import (
 	"github.com/bpflab/bpflab/vm/engine"
 )
 
-var nativePrograms = flag.Int("native.programs", 45_000, "how many random programs run as machine code, beside those that are held against their proofs")
+var nativePrograms = flag.Int("native.programs", 50_000, "how many random programs run as machine code")
 
 // nativePackets is how many packets each of them gets.
 const nativePackets = 3

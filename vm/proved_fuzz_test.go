@@ -43,7 +43,7 @@ func FuzzProved(f *testing.F) {
 			}
 			return in
 		}
-		if err := sound([]*verifier.Proof{proof}, 1, 5, next, nil); err != nil && !unsupported(err) {
+		if err := sound([]*verifier.Proof{proof}, 1, 5, next, true); err != nil && !unsupported(err) {
 			t.Error(err)
 		}
 	})

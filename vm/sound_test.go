@@ -57,9 +57,9 @@ func soundOptions(seed uint64) vm.Options {
 	return vm.Options{CPUs: 2, Budget: 10_000, Random: func() uint32 { return uint32(oddNumber(rnd)) }}
 }
 
-// sound runs proved programs on packets in both modes. It returns the first
-// thing that is not as proved.
-func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand) engine.Packet, prepare func(*vm.Machine)) error {
+// sound runs proved programs on packets in both modes, and as machine code if
+// that is asked for. It returns the first thing that is not as proved.
+func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand) engine.Packet, withNative bool) error {
 	checked, watch, err := vm.LoadWatched(soundOptions(seed), proofs...)
 	if err != nil {
 		return err
@@ -70,19 +70,16 @@ func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand
 		return err
 	}
 	defer trusted.Close()
-	native, err := nativeEngine(seed, proofs)
-	if err != nil {
-		return err
-	}
 	machines := []*vm.Machine{checked, trusted}
-	if native != nil {
+	var native *jit.Engine
+	if withNative && jit.Supported() == nil {
+		if native, err = nativeEngine(seed, proofs); err != nil {
+			return err
+		}
 		defer native.Close()
 		machines = append(machines, native.Machine())
 	}
 	for _, m := range machines {
-		if prepare != nil {
-			prepare(m)
-		}
 		fillMaps(m, seed)
 	}
 	rnd := rand.New(rand.NewPCG(seed, 8))
@@ -115,11 +112,8 @@ func sound(proofs []*verifier.Proof, seed uint64, runs int, next func(*rand.Rand
 	return sameMaps(checked.Maps(), trusted.Maps())
 }
 
-// nativeEngine makes an engine of machine code, where the host has it.
+// nativeEngine makes an engine of machine code.
 func nativeEngine(seed uint64, proofs []*verifier.Proof) (*jit.Engine, error) {
-	if jit.Supported() != nil {
-		return nil, nil
-	}
 	o := soundOptions(seed)
 	o.Budget = 0
 	return jit.New(o, proofs...)
@@ -241,7 +235,7 @@ func TestSoundPrograms(t *testing.T) {
 					data := inputs[rnd.IntN(len(inputs))]
 					return engine.Packet{Data: data, WireLen: uint32(len(data)), Meta: oddMetadata(rnd)}
 				}
-				if err := sound(proved(t, verifier.ProgramsOf(l)...), *soundSeed, 1000, next, nil); err != nil {
+				if err := sound(proved(t, verifier.ProgramsOf(l)...), *soundSeed, 1000, next, true); err != nil {
 					t.Errorf("%s: %v", l.Programs[0].Name, err)
 				}
 			}
@@ -272,7 +266,7 @@ func TestSoundTables(t *testing.T) {
 			}
 			return in
 		}
-		err := sound(list, *soundSeed, 1000, next, nil)
+		err := sound(list, *soundSeed, 1000, next, true)
 		if err != nil && !unsupported(err) {
 			t.Errorf("%s: %s: %v", p.Where, p.Name, err)
 		}
@@ -310,7 +304,7 @@ func TestSoundFilters(t *testing.T) {
 				}
 				count++
 				list := proved(t, &verifier.Program{Name: c.Expr, Type: l.Type, Insns: l.Insns})
-				if err := sound(list, *soundSeed, 40, next, nil); err != nil {
+				if err := sound(list, *soundSeed, 40, next, true); err != nil {
 					t.Errorf("%s: %s for %v, access %v: %v", c.Where, c.Expr, hook, access, err)
 				}
 			}
@@ -321,7 +315,8 @@ func TestSoundFilters(t *testing.T) {
 	}
 }
 
-// TestSoundRandom does so for random programs, as far as they are accepted.
+// TestSoundRandom does so for random programs, as far as they are accepted. Those
+// of TestNativeRandom run as machine code.
 func TestSoundRandom(t *testing.T) {
 	accepted := 0
 	for i := range *soundPrograms {
@@ -335,7 +330,7 @@ func TestSoundRandom(t *testing.T) {
 			continue
 		}
 		accepted++
-		if err := sound([]*verifier.Proof{proof}, seed, *soundRuns, oddPacket, nil); err != nil {
+		if err := sound([]*verifier.Proof{proof}, seed, *soundRuns, oddPacket, false); err != nil {
 			t.Errorf("-sound.programs 1 -sound.seed %d: %v\n%s", seed, err, strings.Join(ebpf.Disassemble(p.Insns), "\n"))
 			if t.Failed() && *soundPrograms > 1 {
 				return
