@@ -315,14 +315,18 @@ func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int)
 	if e.lean == nil && (e.closed || e.prepare() != nil || e.lean == nil) || e.lean.perCPU {
 		return 0
 	}
-	judged, _ = e.verdicts(frames, verdicts) // Run finds the fault again, and tells
+	// Run finds a fault again, and tells.
+	if len(frames) <= e.lean.chunk { // as single packets are, for which a call more counts
+		judged, _ = e.judge(frames, verdicts)
+	} else {
+		judged, _ = e.verdicts(frames, verdicts)
+	}
 	return judged
 }
 
 // verdicts runs lean code over packets, as many at a time as it may without
 // coming back to Go, and returns how many it has judged.
 func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int, err error) {
-	verdicts = verdicts[:len(frames)]
 	for len(frames) > e.lean.chunk {
 		n, err := e.judge(frames[:e.lean.chunk], verdicts)
 		judged += n
@@ -345,7 +349,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, er
 		return 0, nil
 	}
 	first := unsafe.Pointer(unsafe.SliceData(frames))
-	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts)), last: uintptr(first) + uintptr(len(frames))*uintptr(frameSize)}
+	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts[:len(frames)])), last: uintptr(first) + uintptr(len(frames))*uintptr(frameSize)}
 	x, base := e.exchange, uintptr(e.native.Base())
 	x.Why = whyExit
 	panicOnFault, done := debug.SetPanicOnFault(true), false
