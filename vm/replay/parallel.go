@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/bpflab/bpflab/vm/capture"
@@ -16,7 +17,8 @@ type crew struct {
 	visit func(Match) error
 	idle  func() error
 
-	reading sync.Mutex // of whoever reads
+	waiting sync.Mutex // of who reads next
+	reading sync.Mutex // of who reads
 	reader  *capture.Reader
 	next    int // what the next piece is numbered
 	ended   bool
@@ -107,7 +109,7 @@ func (c *crew) take(h *hand) *piece {
 // detach fills a piece, with packets or with the error at the end of the
 // capture, and reports whether it is to be judged and delivered.
 func (c *crew) detach(p *piece) bool {
-	c.reading.Lock()
+	c.lockReading()
 	defer c.reading.Unlock()
 	if c.ended || c.isOver() {
 		return false
@@ -125,6 +127,21 @@ func (c *crew) detach(p *piece) bool {
 	}
 	c.judging++
 	return true
+}
+
+// lockReading waits for the reader. Where the filter is cheap somebody always
+// waits, for 20 µs as a rule, and to be woken takes as long: so the one who is
+// next stays awake for a while. The others sleep, and are woken ahead of time.
+func (c *crew) lockReading() {
+	c.waiting.Lock()
+	defer c.waiting.Unlock()
+	for range 300 {
+		if c.reading.TryLock() {
+			return
+		}
+		runtime.Gosched()
+	}
+	c.reading.Lock()
 }
 
 func (c *crew) isOver() bool {
