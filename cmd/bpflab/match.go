@@ -163,8 +163,17 @@ func (m *matchRun) filter(name string, r *capture.Reader, variantOf func(cbpf.Li
 			return made[0], nil
 		})
 	}
-	return replay.Filter(r, engines, func(match replay.Match) error {
-		return m.deliver(name, match.Number, match.Packet)
+	return replay.Filter(r, engines, func(matches []replay.Match) error {
+		if m.count && m.limit == 0 && m.writer == nil {
+			m.matched += uint64(len(matches))
+			return nil
+		}
+		for _, match := range matches {
+			if err := m.deliver(name, match.Number, match.Packet); err != nil {
+				return err
+			}
+		}
+		return nil
 	}, m.idle)
 }
 

@@ -21,13 +21,13 @@ type Match struct {
 	offset int64
 }
 
-// Packet decodes the packet. It is valid until the next call, and like the
-// match itself no longer than the visit.
+// Packet decodes the packet. It is valid until the next call for any match, and
+// like the match itself no longer than the visit.
 func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
 
-// Filter runs a filter over the packets of a capture, and calls visit for those
-// that it matches: for which it returns anything but 0. It is Run for that
-// purpose, with much less to do per packet: an [engine.Filter] gets the bytes
+// Filter runs a filter over the packets of a capture, and calls visit with those
+// that it matches, for which it returns anything but 0, in order and some at a
+// time. It is Run for that purpose, with much less to do per packet: an [engine.Filter] gets the bytes
 // where the reader has them, and only what the visitor asks for is decoded.
 //
 // Each of the workers is used by one goroutine. With one worker, that is the
@@ -41,7 +41,7 @@ func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
 // other times. It ends with the capture, whose error it returns, or with the
 // first error of an engine, visit or idle, of which [ErrStop] is none; a fault
 // of the filter is an error, too.
-func Filter(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
+func Filter(r *capture.Reader, workers []EngineFor, visit func([]Match) error, idle func() error) error {
 	if idle == nil {
 		idle = neverIdle
 	}
@@ -67,6 +67,8 @@ type judge struct {
 	link      cbpf.LinkType // what the engine is for
 	batch     capture.Batch
 	verdicts  []uint32
+	hits      []uint16 // indexes of matching packets; one more than there are verdicts
+	found     []Match
 	in        []engine.Packet // what takes more than verdicts
 	out       []engine.Result
 }
@@ -74,7 +76,7 @@ type judge struct {
 func newJudge(engineFor EngineFor) *judge { return &judge{engineFor: engineFor} }
 
 // matches visits the matches among the packets of r.
-func (j *judge) matches(r *capture.Reader, visit func(Match) error, idle func() error) error {
+func (j *judge) matches(r *capture.Reader, visit func([]Match) error, idle func() error) error {
 	for {
 		if !r.Buffered() {
 			if err := idle(); err != nil {
@@ -88,11 +90,8 @@ func (j *judge) matches(r *capture.Reader, visit func(Match) error, idle func() 
 			return err
 		}
 		judged, end := j.judge(r)
-		for i, v := range j.verdicts[:judged] {
-			if v == 0 {
-				continue
-			}
-			if err := visit(Match{j.batch.First + i, r, j.batch.Offset(i)}); err != nil {
+		if matching := j.matching(r, judged); len(matching) > 0 {
+			if err := visit(matching); err != nil {
 				return err
 			}
 		}
@@ -100,6 +99,22 @@ func (j *judge) matches(r *capture.Reader, visit func(Match) error, idle func() 
 			return end
 		}
 	}
+}
+
+// matching lists the packets with verdicts other than 0. The first loop finds
+// them without a branch, which in mixed traffic the processor would often guess
+// wrong.
+func (j *judge) matching(r *capture.Reader, judged int) []Match {
+	n := 0
+	for i, v := range j.verdicts[:judged] {
+		j.hits[n] = uint16(i)
+		n += int((v | -v) >> 31)
+	}
+	j.found = j.found[:0]
+	for _, i := range j.hits[:n] {
+		j.found = append(j.found, Match{j.batch.First + int(i), r, j.batch.Offset(int(i))})
+	}
+	return j.found
 }
 
 // judge sets the verdicts of the batch's packets, and returns how many it came
@@ -110,7 +125,7 @@ func (j *judge) judge(r *capture.Reader) (judged int, err error) {
 	}
 	frames := j.batch.Frames
 	if len(j.verdicts) < len(frames) {
-		j.verdicts = make([]uint32, cap(frames))
+		j.verdicts, j.hits = make([]uint32, cap(frames)), make([]uint16, cap(frames)+1)
 	}
 	if j.filter != nil {
 		judged = j.filter.Verdicts(frames, j.verdicts)

@@ -142,11 +142,23 @@ func byRun(r *capture.Reader, make maker) (o outcome) {
 }
 
 func byFilter(r *capture.Reader, make maker, workers int) (o outcome) {
-	o.err = replay.Filter(r, team(make, workers), func(m replay.Match) error {
+	o.err = replay.Filter(r, team(make, workers), each(func(m replay.Match) error {
 		o.add(m.Number, m.Packet())
 		return nil
-	}, nil)
+	}), nil)
 	return o
+}
+
+// each visits one match after another.
+func each(visit func(replay.Match) error) func([]replay.Match) error {
+	return func(matches []replay.Match) error {
+		for _, m := range matches {
+			if err := visit(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func team(make maker, n int) (workers []replay.EngineFor) {
@@ -230,10 +242,10 @@ func TestFilterErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			visited := 0
-			err = replay.Filter(r, team(c.make, workers), func(replay.Match) error {
+			err = replay.Filter(r, team(c.make, workers), each(func(replay.Match) error {
 				visited++
 				return c.visit(visited)
-			}, c.idle)
+			}), c.idle)
 			if c.visited >= 0 && visited != c.visited || (err == nil) != (c.err == "") || err != nil && !strings.HasPrefix(err.Error(), c.err) {
 				t.Errorf("%s, %d workers: visited %d, %v", c.name, workers, visited, err)
 			}
@@ -272,12 +284,12 @@ func TestFilterOfALiveSource(t *testing.T) {
 				}
 				return nil
 			}
-			done <- replay.Filter(r, team(expression(""), workers), func(m replay.Match) error {
+			done <- replay.Filter(r, team(expression(""), workers), each(func(m replay.Match) error {
 				if seen = m.Number; seen == 5 {
 					return replay.ErrStop
 				}
 				return nil
-			}, idle)
+			}), idle)
 		}()
 		file := committed(t, "raw.pcap")
 		end := 24
@@ -316,7 +328,7 @@ func TestFilterAllocatesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := replay.Filter(r, team(program("ret #1", 0), workers), func(replay.Match) error { return nil }, nil); err != nil {
+				if err := replay.Filter(r, team(program("ret #1", 0), workers), func([]replay.Match) error { return nil }, nil); err != nil {
 					t.Fatal(err)
 				}
 			})

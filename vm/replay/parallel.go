@@ -14,7 +14,7 @@ import (
 // visited. So the bytes stay in the cache of the processor that has read them,
 // and nobody has to be woken for each piece.
 type crew struct {
-	visit func(Match) error
+	visit func([]Match) error
 	idle  func() error
 
 	waiting sync.Mutex // of who reads next
@@ -57,7 +57,7 @@ type piece struct {
 var errEnd = errors.New("end of the capture")
 
 // filterParallel is [judge.matches] with several workers.
-func filterParallel(r *capture.Reader, workers []EngineFor, visit func(Match) error, idle func() error) error {
+func filterParallel(r *capture.Reader, workers []EngineFor, visit func([]Match) error, idle func() error) error {
 	c := &crew{visit: visit, idle: idle, reader: r, judged: make(map[int]*piece), done: make(chan struct{})}
 	c.freed.L = &c.mu
 	for _, w := range workers {
@@ -80,8 +80,8 @@ func (c *crew) work(h *hand) {
 			return
 		}
 		if p.end == nil {
-			p.end = h.matches(&p.packets, func(m Match) error {
-				p.matches = append(p.matches, m)
+			p.end = h.matches(&p.packets, func(matches []Match) error {
+				p.matches = append(p.matches, matches...)
 				return nil
 			}, neverIdle)
 		}
@@ -189,8 +189,8 @@ func (c *crew) visitReady() {
 }
 
 func (c *crew) visitPiece(p *piece) error {
-	for _, m := range p.matches {
-		if err := c.visit(m); err != nil {
+	if len(p.matches) > 0 {
+		if err := c.visit(p.matches); err != nil {
 			return err
 		}
 	}
