@@ -10,7 +10,6 @@ import (
 
 	cilium "github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -42,8 +41,11 @@ func LoadVerbose(name string, t abi.ProgType, prog []ebpf.Instruction) (*Program
 
 // unlimitMemory lifts the limit on locked memory, to which kernels before 5.11
 // charge programs. Failing is no error: newer kernels do not need it, and an
-// older one will refuse the load itself.
-var unlimitMemory = sync.OnceValue(rlimit.RemoveMemlock)
+// older one will refuse the load itself. (Package rlimit of cilium/ebpf would ask
+// the kernel which it is by making a map, whenever a process starts that has it.)
+var unlimitMemory = sync.OnceValue(func() error {
+	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY})
+})
 
 func load(name string, t abi.ProgType, prog []ebpf.Instruction, level cilium.LogLevel) (*Program, []string, error) {
 	if err := ebpf.Validate(prog); err != nil {
