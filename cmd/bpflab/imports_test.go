@@ -29,7 +29,6 @@ var rooms = []string{
 	"jit/amd64",
 	"jit",
 	"vm/replay",
-	"vm/vmtest",
 	"cmd/bpflab",
 }
 
