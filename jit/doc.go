@@ -50,13 +50,15 @@
 // course of the program (tail calls, callbacks), which the interpreter does for
 // that one instruction, because it works on the same state; and in loops after a
 // slice of instructions, so that other goroutines get the processor and a context
-// can end the run.
+// can end the run. Loops count their rounds for that, and nothing else is counted:
+// the instruction budget of a run is approximate, and engine.Result.Executed is 0.
 //
 // # Lean code
 //
 // Most filters and many XDP programs only look: they change neither packet nor
-// context. Such a program is compiled another way (lean.go): one entry runs it
-// over an array of packets, whose bytes it reads where they lie. The addresses
+// context, and have no loops. Such a program is compiled another way (lean.go):
+// one entry runs it over an array of packets (a batch), whose bytes it reads where
+// they lie. That is what [Engine.Verdicts] needs, and Run, too. The addresses
 // that the program sees are those that the packet would have in the arena. Proofs
 // tell which loads are of packets, and in those the difference is part of the
 // operand. What remains of the work around each packet is a load of its address
@@ -67,11 +69,12 @@
 // Machine code lies in memory that is never writable and executable at once: on
 // Linux mostly in a file without a name, which all programs share and which is
 // mapped to be read and executed only, elsewhere in pages that are written first
-// and made executable then. Close gives it back. The goroutine that runs a program jumps there from an assembly function of four
-// instructions, on its own stack, and knows nothing of it: no thread is
-// locked, no stack is switched, and nothing is told to the scheduler, which is
-// why entering and leaving costs about one and a half nanoseconds where a call
-// by cgo costs 26. What makes this safe is what machine code does not do:
+// and made executable then. Close gives it back. The goroutine that runs a program
+// jumps there from an assembly function of four instructions, on its own stack,
+// and knows nothing of it: no thread is locked, no stack is switched, and nothing
+// is told to the scheduler, which is why entering and leaving costs about two
+// nanoseconds where a call by cgo costs 25 or more. What makes this safe is what
+// machine code does not do:
 //
 //   - It neither writes RSP and RBP nor pushes anything: no CALL, no PUSH. Its
 //     RET therefore pops the return address of the Go function that entered

@@ -9,7 +9,8 @@
 //	err = m.Run(in, out) // out[0].Return is XDP_PASS, XDP_DROP, …
 //
 // [New] makes the engine "interp" for an eBPF program, [NewClassic] the engine
-// "cbpf" for a classic one. Both answer [engine.Engine].
+// "cbpf" for a classic one. Both answer [engine.Engine]. Package jit makes the
+// engine "jit" of such a machine.
 //
 // [Load] makes a machine of several programs and of maps. Programs refer to maps
 // by index; program arrays name programs, which call each other by tail calls:
@@ -67,6 +68,13 @@
 // run and every machine; random numbers and time come from [Options], and are
 // fixed sequences unless these say otherwise.
 //
+// # Trusted mode
+//
+// [LoadProved] takes programs that package verifier has proved, and everything
+// else that the machine is made of, from the proofs. It leaves out what these
+// show to be superfluous: most checks, and branches that no run takes. The
+// results are the same as in checked mode, and so is every address.
+//
 // # Helpers
 //
 // Helper functions do what the kernel's do, with its error numbers; package abi
@@ -96,6 +104,14 @@
 // (XDP), skbuff.go, room.go, vlan.go, ecn.go, checksum.go, redirect.go, fib.go,
 // tunnel.go, output.go, format.go, strto.go, system.go, lock.go; and fault.go.
 // classic.go stands apart.
+//
+// # Machine code
+//
+// Registers, frames and budget of a run are one piece of plain memory in the
+// arena (state.go). So code that another package has made of a program can run
+// in the interpreter's place, and leave to it, or to a helper function in Go,
+// what it cannot do itself: [Machine.Native] (native.go) is that package's way
+// into the machine, and of no use to others.
 //
 // All arithmetic is that of a little-endian machine. Hosts of the other kind
 // are not supported: New says so.

@@ -8,10 +8,11 @@ import (
 	"github.com/bpflab/bpflab/vm/maps"
 )
 
-// This file is what machine code, made by another package, needs to take the
+// This file is what machine code, made by package jit, needs to take the
 // interpreter's place: where things lie, and how Go goes on where the code
-// cannot. An instruction that it does not know how to do it leaves to the
-// interpreter, which has the same state at hand.
+// cannot. An instruction that the code cannot do it leaves to the interpreter,
+// which has the same state at hand. A slot is the index of an instruction,
+// counted through all programs of the machine.
 
 // A Stop says why a run ended.
 type Stop = stop
@@ -29,17 +30,17 @@ type Native struct{ m *Machine }
 // An Exchange is memory through which machine code and Go speak of where a run
 // stands. It has no meaning for the interpreter.
 type Exchange struct {
-	Why     uint64  // for which the code left
-	Slot    uint64  // of the instruction at which it left
-	Resume  uint64  // address of the code to go on at
-	Slice   int64   // instructions until the code must leave, so that others get the processor
-	Packet  uintptr // address of the packet's first byte
-	Length  uint64  // of the packet
-	Saved   [4]uint64
-	Batch   [4]uint64
-	Outside uint64 // by Native.Load: 1 if the load was outside of the packet
-	CPU     uint64 // that the packet's metadata names
-	Shared  bool   // other machines use the maps at the same time
+	Why     uint64    // the reason for which the code left, one of package jit's
+	Slot    uint64    // of the instruction at which it left
+	Resume  uint64    // address of the code to go on at
+	Slice   int64     // instructions until the code must leave, so that others get the processor
+	Packet  uintptr   // the processor's address of the packet's first byte
+	Length  uint64    // of the packet
+	Saved   [4]uint64 // the code's own: registers put aside during an instruction
+	Batch   [4]uint64 // the code's own: where in a batch it is
+	Outside uint64    // by Native.Load: 1 if the load was outside of the packet
+	CPU     uint64    // that the packet's metadata names
+	Shared  bool      // other machines use the maps at the same time
 }
 
 // A Layout tells the addresses, in the arena, that machine code needs.
@@ -48,34 +49,34 @@ type Layout struct {
 	Loops     uint32 // 4 bytes: what is left of may_goto in the active frame
 	StackLow  uint32 // 4 bytes: start of the stack of the active function
 	Depth     uint32 // 8 bytes: frames in use
-	Processor uint32 // 8 bytes
+	Processor uint32 // 8 bytes: the one whose values in per-CPU maps count
 	Dirty     uint32 // 1 byte: set before the packet is written to
-	Frames    uint32 // see Frame
+	Frames    uint32 // MaxFrames of FrameSize bytes each
 	Exchange  uint32 // an Exchange
-	Context   uint32
+	Context   uint32 // what R1 points to
 	StackTop  uint32 // R10 of the program
 	Packet    uint32 // where packets start when a run does
 	Room      int    // bytes for packets there
-	Headers   uint32 // of the maps
+	Headers   uint32 // of the maps, as package maps lays them out
 	Clock     uint32 // 8 bytes: the time, to which ClockTick is added before it is read; 0 if Go has the clock
 	Random    uint32 // 8 bytes: how many of RandomNumbers numbers of 4 bytes, which follow, are used; 0 if Go has them
 }
 
-// What a call to a function saves of its caller, and how much there is of
-// everything: offsets in a frame.
+// A frame is what a call to a function saves of its caller: its size, and the
+// offsets in it. Then how much there is of what code counts down itself.
 const (
 	FrameSize   = unsafe.Sizeof(frame{})
 	FrameReturn = unsafe.Offsetof(frame{}.ret)   // address of the code to return to
 	FrameSlot   = unsafe.Offsetof(frame{}.pc)    // slot to return to
 	FrameSaved  = unsafe.Offsetof(frame{}.saved) // R6 to R9
-	FrameLoops  = unsafe.Offsetof(frame{}.loops)
+	FrameLoops  = unsafe.Offsetof(frame{}.loops) // what is left of may_goto
 
-	ClockTick     = tickClock
-	RandomNumbers = len(numbers{}.made)
+	ClockTick     = tickClock           // nanoseconds that pass each time that the clock is asked
+	RandomNumbers = len(numbers{}.made) // made in advance
 
-	MaxFrames = maxFrames
-	MaxLoops  = maxLoops
-	StackSize = stackSize
+	MaxFrames = maxFrames // functions active at once
+	MaxLoops  = maxLoops  // rounds of may_goto in a frame
+	StackSize = stackSize // bytes in a frame
 )
 
 // Native returns the machine as machine code sees it. Where its memory moves
@@ -87,18 +88,19 @@ func (m *Machine) Native() *Native {
 }
 
 // Watch takes notice of maps that have been made since the last run, for code
-// that runs without a machine around it.
+// that runs without [Machine.Run] around it.
 func (n *Native) Watch() { n.m.watchMaps() }
 
-// Install makes every run call the function in place of the interpreter. It
-// returns why the run has ended. Code in the frames is the address of code that
-// leaves by [Native.Return], for functions that Go has called.
+// Install makes every run call a function in place of the interpreter. That
+// returns why the run has ended. leave is the address of code that leaves by
+// [Native.Return]: it becomes the return address of functions that Go calls, as
+// callbacks are.
 func (n *Native) Install(run func() Stop, leave uint64) { n.m.run, n.m.leaveCode = run, leave }
 
 // Base returns the pointer to address 0 of the arena.
 func (n *Native) Base() unsafe.Pointer { return n.m.base }
 
-// Exchange returns the machine's.
+// Exchange returns the memory that the machine and its code speak through.
 func (n *Native) Exchange() *Exchange { return &n.m.exchange }
 
 // Layout returns where things lie. The place of packets changes when a longer
@@ -148,7 +150,8 @@ func (n *Native) Entry() int {
 func (n *Native) Immediate(slot int) uint64 { return n.m.ops[slot].imm }
 
 // Helper returns the prototype of the helper function that is called in a slot,
-// and whether it is the machine's own, nil for other instructions.
+// nil for other instructions, and whether the function is the machine's own and
+// not one of Options.Helpers.
 func (n *Native) Helper(slot int) (proto *abi.Helper, own bool) {
 	switch o := &n.m.ops[slot]; o.code {
 	case opCall, opMapLookup:
@@ -168,8 +171,8 @@ func (n *Native) Start() int {
 	return n.m.pc
 }
 
-// UseProcessor makes a processor, by the number in a packet's metadata, the one
-// whose values code takes that runs without a machine around it.
+// UseProcessor says whose values in per-CPU maps count for code that runs without
+// [Machine.Run] around it; cpu is the number in the packets' metadata.
 func (n *Native) UseProcessor(cpu uint32) { n.m.processor = int(cpu % uint32(n.m.o.CPUs)) }
 
 func (n *Native) locate() {

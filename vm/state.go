@@ -9,7 +9,7 @@ import (
 
 // A state is the state of a run: plain memory without pointers of Go's, so that
 // machine code can have it, too (native.go). It lies in the arena behind the
-// context, where that does not move.
+// context, unless this is a host on which the arena moves ([arena.Moves]).
 type state struct {
 	reg       [16]uint64 // R0 to R10; 16, so that a masked index is in range
 	pc        int

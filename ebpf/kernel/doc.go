@@ -26,10 +26,6 @@
 // program puts into a ring buffer or a perf event array, [Map.Elements] what is
 // in a map, and [Types] tells what the bytes mean.
 //
-// Files: hook.go and attach.go are what it is about, attach_*_linux.go the kinds
-// of hooks, observe*.go the programs around filters, map_linux.go, records_linux.go
-// and types.go what they leave, hook_probe_linux.go the tries for [Probe].
-//
 // # What test runs are not
 //
 // The kernel's test runs (BPF_PROG_TEST_RUN) are not the real thing in every
@@ -91,5 +87,19 @@
 //
 // [CaptureStats] says what was lost, and where.
 //
-// On systems other than Linux every function returns [ErrNotSupported].
+// # Files
+//
+// In reading order. What the package is about, on any system: kernel.go, packet.go,
+// verify.go. Loading: load_linux.go, verify_linux.go (what the kernel has made of a
+// program), collection_linux.go and maps_linux.go (programs that share maps). Test
+// runs: testrun_linux.go, engine_linux.go with engine_fields.go (what a program may
+// read of its context) and the other engine_*.go, socketpair_linux.go (classic
+// programs). Attaching: hook.go, attach.go, attach_linux.go, one attach_*_linux.go for
+// each kind of hook; observe*.go, the programs around filters; map_linux.go,
+// records_linux.go and types.go, what programs leave. Live capture: live.go,
+// live_linux.go, ring_linux.go, socket_*.go. What this machine allows:
+// probe_linux.go, hook_probe_linux.go.
+//
+// On systems other than Linux what needs the kernel returns [ErrNotSupported]
+// (other.go, live_other.go).
 package kernel

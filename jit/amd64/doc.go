@@ -11,11 +11,12 @@
 //	a.Ret()
 //	code, err := a.Finish() // 66837f0c08 7506 b801000000 c3 31c0 c3
 //
-// There is one method for each form of an instruction that the compiler in
-// package jit uses, and no others. A method writes the shortest encoding of what
-// it is asked for. It takes what the encoding can say and knows nothing of what
-// may follow from it; only [Assembler.TestRI] and [Assembler.MovRI] choose among
-// instructions. Destinations come first, as in Intel's syntax.
+// There is one method for each form of an instruction that a compiler of eBPF has
+// a use for, though package jit does not take all of them. A method writes the
+// shortest encoding of what it is asked for. It takes what the encoding can say and
+// knows nothing of what may follow from it; only [Assembler.TestRI] and
+// [Assembler.MovRI] choose among instructions. Destinations come first, as in
+// Intel's syntax.
 //
 // # The encoding
 //

@@ -1,11 +1,11 @@
 // Package engine is the small interface that everything able to run a program
-// over packets answers: the classic interpreter, the eBPF interpreter, the
-// JIT, the kernel. Replay, cross-checks, stepping and benchmarks are written
-// once over it.
+// over packets answers: the classic interpreter, the eBPF interpreter, machine
+// code, the kernel. Replaying captures, comparing engines and measuring them
+// (package replay, the command bpflab) is written once over it.
 //
 // The interface takes packets in batches, because entering an engine has a
-// cost (a system call for the kernel, a register switch for machine code) and
-// because a batch is the unit over which results stay valid.
+// cost (a system call for the kernel, a change of registers for machine code)
+// and because a batch is the unit over which results stay valid.
 package engine
 
 import (
@@ -48,7 +48,9 @@ type Event struct {
 
 // An Engine runs one program. It is not safe for concurrent use.
 type Engine interface {
-	// Name is the word that --engine takes: cbpf, interp, jit or kernel.
+	// Name is what --engine calls it: cbpf, interp, jit or kernel. The
+	// interpreter is interp with a proof and without one, where --engine
+	// tells checked and interp apart.
 	Name() string
 	// Run runs the program once over each packet, in order, and fills
 	// out[i] for in[i]; out is at least as long as in. An error means that
