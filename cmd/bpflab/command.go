@@ -115,7 +115,7 @@ func newFlagSet(name string) *pflag.FlagSet {
 
 func (a *app) printHelp(global *pflag.FlagSet) {
 	fmt.Fprint(a.out, `bpflab compiles packet filters to classic BPF, translates classic BPF to eBPF,
-and runs both over packet captures: no root, no kernel.
+proves eBPF programs safe, and runs both over packet captures: no root, no kernel.
 
 Usage: bpflab [--color auto|always|never] COMMAND [FLAGS] [ARG…]
 
@@ -127,17 +127,17 @@ Commands:
 	fmt.Fprintf(a.out, "\nFlags:\n%s\n", global.FlagUsages())
 	fmt.Fprint(a.out, `Flags come before the first argument. "-" is standard input or output.
 'bpflab help COMMAND' tells more.
-
-Exit status: 0 done; 1 the answer is no; 2 usage or syntax error;
-3 unreadable input or I/O error; 4 not permitted or not supported here.
-`)
+`, statusHelp("the answer is no: nothing matched, a program was stopped or rejected, engines disagree"))
 }
 
 func (a *app) printCommandHelp(c command, flags *pflag.FlagSet) {
 	synopsis := strings.TrimSpace("bpflab " + c.name + " [FLAGS] " + c.args)
-	fmt.Fprintf(a.out, "%s\n\nUsage: %s\n\n%s\n\nFlags:\n%s",
-		capitalise(c.short)+".", synopsis, strings.TrimSpace(c.long), flags.FlagUsages())
+	fmt.Fprintf(a.out, "%s\n\nUsage: %s\n\n%s\n\nFlags:\n%s%s",
+		capitalise(c.short)+".", synopsis, strings.TrimSpace(c.long), flags.FlagUsagesWrapped(helpWidth), statusHelp(whenNo[c.name]))
 }
+
+// helpWidth is the number of columns that the descriptions of flags end at.
+const helpWidth = 100
 
 func capitalise(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 

@@ -66,7 +66,7 @@ type compileRun struct {
 func bindCompile(a *app, flags *pflag.FlagSet) func([]string) error {
 	c := &compileRun{app: a}
 	flags.StringVarP(&c.linkType, "linktype", "y", "", "`LINKTYPE` of the packets: "+linkTypeNames()+" (default EN10MB; RAW at cgroup_skb)")
-	flags.Uint32VarP(&c.snapLen, "snaplen", "s", 262144, "what the program returns for a match: the bytes to keep")
+	flags.Uint32VarP(&c.snapLen, "snaplen", "s", 262144, "what the program returns for a match: the `BYTES` to keep of the packet")
 	c.filterFlags.declare(flags)
 	flags.BoolVar(&c.live, "live", false, "for a live Linux interface: VLAN tags and directions are asked of the kernel")
 	c.outputFlags.declareDump(flags)

@@ -14,11 +14,12 @@ var doctorCommand = command{
 	short: "say what this machine and user can do",
 	long: `
 Says whether programs run as machine code here (engine jit), and lists what the
-parts of bpflab that use the kernel need (root, bpf(), its JIT, BTF, tracefs, …), whether it is there, and what to do about what is not. Then it
-tries each hook that 'bpflab attach' knows: a program that does nothing is
-attached to interfaces of a network namespace made for it, to a new control
-group, to a rare event, to a file that nobody runs; all of it is gone afterwards.
-Compiling, translating and running over captures need none of it.
+parts of bpflab that use the kernel need (root, bpf(), its JIT, BTF, tracefs, …),
+whether it is there, and what to do about what is not. Then it tries each hook
+that 'bpflab attach' knows: a program that does nothing is attached to interfaces
+of a network namespace made for it, to a new control group, to a rare event, to
+a file that nobody runs; all of it is gone afterwards. Compiling, translating and
+running over captures need none of it.
 
 What is left to users without rights is in the list, too: classic filters on
 their own sockets, and user namespaces, in which they capture on interfaces of

@@ -26,6 +26,27 @@ const (
 	exitUnsupported = 4 // not permitted or not supported here
 )
 
+// whenNo says what the answer no is about, by command. Others never give it.
+var whenNo = map[string]string{
+	"disasm": "the program is rejected (--jit, --kernel)",
+	"match":  "no packet matched (-q), or engines disagree (--engine all)",
+	"run":    "a fault stopped the program, it is rejected (--engine interp, jit), or engines disagree",
+	"verify": "a program is rejected",
+	"attach": "a program is rejected",
+}
+
+// statusHelp is what the help of a command, or of all, says about exit statuses.
+func statusHelp(no string) string {
+	text := "\nExit status:\n  0  done\n"
+	if no != "" {
+		text += "  1  " + no + "\n"
+	}
+	return text + `  2  usage or syntax error
+  3  unreadable input or I/O error
+  4  not permitted or not supported here
+`
+}
+
 // A statusError carries the exit status of an error that the types of the
 // packages do not give away.
 type statusError struct {

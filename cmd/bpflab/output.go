@@ -23,9 +23,10 @@ func (o *outputFlags) declare(flags *pflag.FlagSet, formats string) {
 	flags.BoolVar(&o.json, "json", false, "the same as -f json")
 }
 
-// declareDump adds tcpdump's -d, -dd and -ddd.
+// declareDump adds tcpdump's -d, -dd and -ddd. The two backquotes say that the
+// flag has no argument to be named.
 func (o *outputFlags) declareDump(flags *pflag.FlagSet) {
-	flags.CountVarP(&o.dump, "dump", "d", "as tcpdump: -d text, -dd a C fragment, -ddd decimal numbers")
+	flags.CountVarP(&o.dump, "dump", "d", "as tcpdump``: -d text, -dd a C fragment, -ddd decimal numbers")
 }
 
 func formatNames() string {

@@ -62,17 +62,19 @@ packets of the capture, which are kept in memory: the engines take turns, and th
 best of ten rounds counts. "jit, verdicts" is what match asks for: what a program
 that only looks at packets returns, and nothing else. All engines must return the
 same. The kernel, where it can be asked, runs each packet many times in a row, which
-flatters it, and counts the nanoseconds. With --json: {"program", "type", "packets", "engines": [{"engine", "ns",
-"speed"}]}, with "error" in place of the figures of an engine that there is not.
+flatters it, and counts the nanoseconds.
+
+--verdicts writes one line a packet: its number, the verdict and the length of the
+packet after the program, or the fault. -w leaves out the packets on which the
+program was stopped by a fault. Where one of the two goes to standard output, the
+summary goes to standard error. --dump-maps prints {"map", "type", "elements"} for
+each map, the elements as bpftool map dump -j does; --map reads the same elements.
 
 With --json, one object: {"program", "type", "packets", "verdicts": {NAME: N},
 "faults"}, with "not_taken" for packets that the engine does not take; with --mem,
-{"r0": HEX}. --verdicts writes one line a packet: its
-number, the verdict and the length of the packet after the program, or the
-fault. -w leaves out the packets on which the program was stopped by a fault.
-Where one of the two goes to standard output, the summary goes to standard
-error. --dump-maps prints {"map", "type", "elements"} for each map, the elements
-as bpftool map dump -j does; --map reads the same elements.`,
+{"r0": HEX}; with --bench, {"program", "type", "packets", "engines": [{"engine",
+"ns", "speed"}]}, with "error" in place of the figures of an engine that there is
+not, and "packets" for one that does not take all.`,
 	bind: bindRun,
 }
 
@@ -111,7 +113,7 @@ const defaultTime = 1e9
 func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
 	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
-	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is one")
+	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is only one")
 	a.declareBTF(flags)
 	r.objectFlags.declare(flags, "xdp, with --mem raw_tracepoint")
 	flags.StringArrayVar(&r.tails, "tail", nil, "put a program of the object into a program array: `MAP[INDEX]=PROGRAM`; can be given several times")
@@ -122,12 +124,12 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.StringVar(&r.memory, "mem", "", "no capture: run once over these bytes, `HEX`")
 	flags.StringVarP(&r.output, "write", "w", "", "write all packets, as the program left them, to `FILE`")
 	flags.StringVar(&r.verdicts, "verdicts", "", "write one line a packet to `FILE`")
-	flags.Uint64Var(&r.seed, "seed", 0, "seed of the random numbers that programs draw")
+	flags.Uint64Var(&r.seed, "seed", 0, "begin the random numbers that programs draw elsewhere: `N` is their seed")
 	flags.Uint64Var(&r.time, "time", defaultTime, "what the clock shows first, in `NANOSECONDS`; it goes on by a microsecond whenever it is asked")
-	flags.IntVar(&r.cpus, "cpus", 1, "number of processors that per-CPU maps have values for")
-	flags.Uint32Var(&r.cpu, "cpu", 0, "number of the processor that runs the program")
+	flags.IntVar(&r.cpus, "cpus", 1, "per-CPU maps have values for `N` processors")
+	flags.Uint32Var(&r.cpu, "cpu", 0, "the program runs on the processor with the number `N`")
 	flags.StringVar(&r.engine, "engine", "auto", "run the program with this `ENGINE`: auto, "+strings.Join(runEngines, ", ")+", or all to compare them")
-	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture this many times; maps keep their contents")
+	flags.IntVar(&r.repeat, "repeat", 1, "run over the capture `N` times; maps keep their contents")
 	flags.BoolVar(&r.bench, "bench", false, "measure the time that each engine takes for a packet")
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return func(args []string) error {
