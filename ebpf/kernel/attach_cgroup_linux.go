@@ -33,20 +33,31 @@ func (a *Attachment) attachCGroup(p *Program) error {
 	}
 	for _, at := range a.Hook.Kind.directions() {
 		err := a.hold(links.AttachCgroup(links.CgroupOptions{Path: dir, Attach: at, Program: p.prog}))
-		switch present := exclusiveProgram(dir, at); {
-		case err == nil:
-		case errors.Is(err, unix.EPERM) && present != nil:
-			// The kernel says EPERM, too, where a program was attached
-			// so that it tolerates no other (hierarchy_allows_attach).
-			return &AttachError{
-				Hook: a.Hook, Reason: ErrInUse, Err: err, Programs: []ProgramRef{*present},
-				Detail: fmt.Sprintf("%v is attached so that it excludes others", *present), Hint: "detach it: bpftool cgroup detach",
-			}
-		default:
+		if errors.Is(err, unix.EPERM) {
+			err = a.excluded(dir, at, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// excluded explains a refusal (EPERM): the kernel also says so where a program was
+// attached so that it tolerates no other (hierarchy_allows_attach).
+func (a *Attachment) excluded(dir string, at cilium.AttachType, refusal error) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return refusal
+	}
+	present := exclusiveProgram(dir, at)
+	if present == nil {
+		return refusal
+	}
+	return &AttachError{
+		Hook: a.Hook, Reason: ErrInUse, Err: refusal, Programs: []ProgramRef{*present},
+		Detail: fmt.Sprintf("%v is attached so that it excludes others", *present), Hint: "detach it: bpftool cgroup detach",
+	}
 }
 
 // checkCGroup refuses what is not a control group of version 2.
@@ -67,7 +78,8 @@ func (a *Attachment) checkCGroup(dir string) error {
 	return nil
 }
 
-// exclusiveProgram finds a program in a control group or above.
+// exclusiveProgram finds a program in a control group or above, by an absolute
+// path: on the way up every such path leaves the file system of control groups.
 func exclusiveProgram(dir string, at cilium.AttachType) *ProgramRef {
 	for {
 		f, err := os.Open(dir)

@@ -425,10 +425,19 @@ func excluding(t *testing.T, dir string, second *counter) {
 	if err := link.RawAttachProgram(o); err != nil {
 		t.Fatal(err)
 	}
-	_, err = second.Attach(kernel.Hook{Kind: kernel.HookCGroupIn, Where: dir}, kernel.AttachOptions{})
-	if !errors.Is(err, kernel.ErrInUse) || !strings.Contains(err.Error(), "(alone)") {
-		t.Error(err)
+	below := filepath.Join(dir, "below") // where there is no program
+	if err := os.Mkdir(below, 0o755); err != nil {
+		t.Fatal(err)
 	}
+	defer os.Remove(below)
+	t.Chdir(below)
+	for _, where := range []string{dir, below, "."} {
+		_, err = second.Attach(kernel.Hook{Kind: kernel.HookCGroupIn, Where: where}, kernel.AttachOptions{})
+		if !errors.Is(err, kernel.ErrInUse) || !strings.Contains(err.Error(), "(alone)") {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	t.Chdir("/") // the group is to be removed
 	err = link.RawDetachProgram(link.RawDetachProgramOptions{Target: int(group.Fd()), Program: p, Attach: cilium.AttachCGroupInetIngress})
 	if err != nil {
 		t.Error(err)
