@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -20,7 +22,7 @@ func (a *Attachment) attachTrace(p *Program) error {
 	case HookRawTracepoint:
 		err := a.hold(links.AttachRawTracepoint(links.RawTracepointOptions{Name: h.Where, Program: p.prog}))
 		if errors.Is(err, unix.ENOENT) {
-			return a.noTarget(err, fmt.Sprintf("there is no tracepoint %q", h.Where), "sys_enter and sched_switch are some")
+			return noTracepoint(h, err)
 		}
 		return err
 	case HookTracepointBTF:
@@ -30,8 +32,13 @@ func (a *Attachment) attachTrace(p *Program) error {
 	return a.attachUprobe(p)
 }
 
-func (a *Attachment) noTarget(err error, detail, hint string) error {
-	return &AttachError{Hook: a.Hook, Reason: ErrNoTarget, Err: err, Detail: detail, Hint: hint}
+func noTarget(h Hook, err error, detail, hint string) error {
+	return &AttachError{Hook: h, Reason: ErrNoTarget, Err: err, Detail: detail, Hint: hint}
+}
+
+// noTracepoint is the error of a hook without tracefs.
+func noTracepoint(h Hook, err error) error {
+	return noTarget(h, err, fmt.Sprintf("there is no tracepoint %q", h.Where), "sys_enter and sched_switch are some")
 }
 
 // attachTracepoint asks first whether tracefs is mounted: the library keeps a
@@ -47,23 +54,30 @@ func (a *Attachment) attachTracepoint(p *Program) error {
 	category, name, _ := strings.Cut(a.Hook.Where, "/")
 	err := a.hold(links.Tracepoint(category, name, p.prog, nil))
 	if errors.Is(err, os.ErrNotExist) {
-		return a.noTarget(err, fmt.Sprintf("there is no tracepoint %s", a.Hook.Where), "they are the directories in "+root+"/events")
+		return noTarget(a.Hook, err, fmt.Sprintf("there is no tracepoint %s", a.Hook.Where), "they are the directories in "+root+"/events")
 	}
 	return err
 }
 
 func (a *Attachment) attachUprobe(p *Program) error {
 	file, err := links.OpenExecutable(a.Hook.Where)
-	if err != nil {
-		return a.noTarget(err, fmt.Sprintf("there is no file %s", a.Hook.Where), "")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return noTarget(a.Hook, err, fmt.Sprintf("there is no file %s", a.Hook.Where), "")
+	case err != nil:
+		return err
 	}
 	if a.Hook.Kind == HookUprobe {
 		err = a.hold(file.Uprobe(a.Hook.Symbol, p.prog, nil))
 	} else {
 		err = a.hold(file.Uretprobe(a.Hook.Symbol, p.prog, nil))
 	}
-	if errors.Is(err, links.ErrNoSymbol) {
-		return a.noTarget(err, fmt.Sprintf("%s has no function %q", a.Hook.Where, a.Hook.Symbol), "nm and nm -D list those of a file that is not stripped")
+	var format *elf.FormatError
+	switch {
+	case errors.As(err, &format), errors.Is(err, io.EOF):
+		return noTarget(a.Hook, err, fmt.Sprintf("%s is no ELF file", a.Hook.Where), "")
+	case errors.Is(err, links.ErrNoSymbol):
+		return noTarget(a.Hook, err, fmt.Sprintf("%s has no function %q", a.Hook.Where, a.Hook.Symbol), "nm and nm -D list those of a file that is not stripped")
 	}
 	return err
 }

@@ -65,6 +65,8 @@ func (c *Collection) Close() error {
 // those of a program that the kernel's verifier refuses, for which the error is
 // a [*VerifierError] with the verifier's message. Without Log the path to it is
 // left out: a line for each of the instructions, of which there may be millions.
+// A program of type Tracing names its tracepoint already here, and the error is
+// an [*AttachError] if there is none.
 func (c *Collection) Load(p *object.LinkedProgram) (*Program, Stats, error) {
 	insns, err := c.withMaps(p)
 	if err != nil {

@@ -75,7 +75,7 @@ func newProgram(name string, spec *cilium.ProgramSpec, level cilium.LogLevel) (*
 	spec.Name = objectName(name)
 	p, err := cilium.NewProgramWithOptions(spec, cilium.ProgramOptions{LogLevel: level})
 	if err != nil {
-		return nil, nil, loadError(name, err)
+		return nil, nil, loadError(name, spec, err)
 	}
 	return &Program{prog: p, name: name}, strings.Split(strings.TrimSpace(p.VerifierLog), "\n"), nil
 }
@@ -109,13 +109,21 @@ func objectName(name string) string {
 	return string(clean)
 }
 
-func loadError(name string, err error) error {
+func loadError(name string, spec *cilium.ProgramSpec, err error) error {
 	var refused *cilium.VerifierError
 	switch {
 	case errors.As(err, &refused) && len(refused.Log) > 0:
 		return &VerifierError{Program: name, Cause: refused.Cause, Log: refused.Log}
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("loading program %q: %w; it takes root, or CAP_BPF with CAP_NET_ADMIN", name, unix.EPERM)
+		with := "CAP_NET_ADMIN"
+		switch spec.Type {
+		case cilium.Kprobe, cilium.TracePoint, cilium.RawTracepoint, cilium.Tracing: // is_perfmon_prog_type
+			with = "CAP_PERFMON"
+		}
+		return fmt.Errorf("loading program %q: %w; it takes root, or CAP_BPF with %s", name, unix.EPERM, with)
+	case spec.AttachType == cilium.AttachTraceRawTp && errors.Is(err, cilium.ErrNotSupported) && probeBTF().OK:
+		// The library looks for the type of the tracepoint among the kernel's.
+		return noTracepoint(Hook{Kind: HookTracepointBTF, Where: spec.AttachTo}, err)
 	}
 	return fmt.Errorf("loading program %q: %w", name, err)
 }

@@ -26,6 +26,7 @@ func Probe() []Check {
 		probeCapability(have, "CAP_BPF", "loading programs", unix.CAP_BPF),
 		probeCapability(have, "CAP_NET_ADMIN", "XDP, tc and test runs", unix.CAP_NET_ADMIN),
 		probeCapability(have, "CAP_NET_RAW", "packet sockets, live capture", unix.CAP_NET_RAW),
+		probeCapability(have, "CAP_PERFMON", "tracing programs", unix.CAP_PERFMON),
 		probeSyscall(),
 		probeUnprivileged(have),
 		probeJIT(),
@@ -60,8 +61,8 @@ type capSet uint64
 
 func (s capSet) has(n int) bool { return s>>n&1 != 0 }
 
-// capabilities reads the effective set. CAP_SYS_ADMIN stands in for CAP_BPF,
-// as it does in the kernel.
+// capabilities reads the effective set. CAP_SYS_ADMIN stands in for CAP_BPF and
+// CAP_PERFMON, as it does in the kernel.
 func capabilities() (capSet, error) {
 	status, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
@@ -71,7 +72,7 @@ func capabilities() (capSet, error) {
 		var set capSet
 		if n, _ := fmt.Sscanf(line, "CapEff: %x", &set); n == 1 {
 			if set.has(unix.CAP_SYS_ADMIN) {
-				set |= 1 << unix.CAP_BPF
+				set |= 1<<unix.CAP_BPF | 1<<unix.CAP_PERFMON
 			}
 			return set, nil
 		}
