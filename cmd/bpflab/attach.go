@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,8 @@ Puts a filter or a program where --to says, and takes it away again at the end:
 after --for, after -c packets, at ^C, and also if bpflab is killed.
 
 The hooks are socket:, xdp:, tcx-in: and tcx-out:INTERFACE, cgroup:, cgroup-in:
-and cgroup-out:PATH, tp:CATEGORY/NAME, raw_tp:NAME, uprobe: and
-uretprobe:BINARY:SYMBOL.
+and cgroup-out:PATH, tp:CATEGORY/NAME, raw_tp: and tp_btf:NAME,
+uprobe: and uretprobe:BINARY:SYMBOL.
 
 A filter prints the packets that it matches as lines, or writes them with -w. At
 a socket it runs in the kernel as classic BPF (--ebpf: translated); at xdp, tcx
@@ -61,7 +62,6 @@ type attachRun struct {
 	action      string
 	extended    bool
 	snapLen     int
-	promisc     bool
 	noVerify    bool
 	kernelLog   bool
 	maps        []string
@@ -83,7 +83,7 @@ func bindAttach(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.DurationVar(&r.span, "for", 0, "end after `TIME`, such as 10s")
 	flags.BoolVar(&r.json, "json", false, "one JSON object a line")
 	flags.IntVarP(&r.snapLen, "snaplen", "s", 0, "keep `N` bytes of a packet (default all)")
-	flags.BoolVar(&r.promisc, "promiscuous", false, "at a socket: receive packets to other hosts, too")
+	flags.BoolVar(&r.options.Promiscuous, "promiscuous", false, "at a socket: receive packets to other hosts, too")
 	flags.BoolVar(&r.extended, "ebpf", false, "at a socket: translate the filter to eBPF instead of leaving that to the kernel")
 	flags.StringVar(&r.action, "action", "", "at xdp, tcx and cgroup: `drop` what matches and pass the rest, or pass what matches and drop the rest")
 	flags.StringVar(&r.mode, "mode", "auto", "at xdp, `MODE`: native (the driver), generic (any driver, slower), or auto, native if possible")
@@ -151,6 +151,26 @@ func (r *attachRun) check() (err error) {
 		return usagef("a capture is binary: redirect the output of -w -")
 	case r.options.Pin != "" && (r.output != "" || r.limit > 0 || r.span > 0 || len(r.watch) > 0):
 		return usagef("with --pin the program stays and bpflab ends at once: -w, -c, --for and --watch have no place")
+	}
+	return r.checkHooks()
+}
+
+// checkHooks refuses flags of which no hook of --to takes notice. Those that
+// sections name are never on an interface.
+func (r *attachRun) checkHooks() error {
+	at := func(kinds ...kernel.HookKind) bool {
+		return slices.ContainsFunc(r.hooks, func(h kernel.Hook) bool { return slices.Contains(kinds, h.Kind) })
+	}
+	onInterface := slices.ContainsFunc(r.hooks, func(h kernel.Hook) bool { return h.Kind.OnInterface() })
+	switch o := &r.options; {
+	case (o.Mode != kernel.XDPAuto || o.Replace) && !at(kernel.HookXDP):
+		return usagef("--mode and --replace are for xdp hooks")
+	case o.Order != (kernel.Order{}) && !at(kernel.HookTCXIn, kernel.HookTCXOut):
+		return usagef("--order is for tcx hooks")
+	case o.Promiscuous && !at(kernel.HookSocket):
+		return usagef("--promiscuous is for socket hooks")
+	case o.Netns != "" && !onInterface:
+		return usagef("--netns is for hooks of an interface")
 	}
 	return nil
 }

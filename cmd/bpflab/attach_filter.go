@@ -62,12 +62,12 @@ func (r *attachRun) filterHook() (kernel.Hook, error) {
 		return h, usagef("a socket's filter ends with the socket: --pin is for other hooks")
 	case r.action != "" && r.output == "" && (r.limit > 0 || r.json || r.snapLen > 0):
 		return h, usagef("with --action packets go nowhere but to -w: -c, -s and --json have no place")
-	case !atSocket && (r.extended || r.promisc):
-		return h, usagef("--ebpf and --promiscuous are for socket hooks")
+	case !atSocket && r.extended:
+		return h, usagef("--ebpf is for socket hooks")
 	case r.options.Pin != "" && r.action == "":
 		return h, usagef("nobody would read what a pinned filter copies: --pin goes with --action, or with a program")
-	case len(r.watch)+len(r.maps)+len(r.vars)+len(r.sizes) > 0 || r.program+r.progType != "":
-		return h, usagef("--prog, --type, --var, --map, --map-size and --watch are for programs, not for filters")
+	case len(r.watch)+len(r.recordTypes)+len(r.maps)+len(r.vars)+len(r.sizes) > 0 || r.program+r.progType != "":
+		return h, usagef("--prog, --type, --var, --map, --map-size, --watch and --record are for programs, not for filters")
 	}
 	return h, nil
 }
@@ -128,7 +128,8 @@ func (r *attachRun) runClassic(ctx context.Context, h kernel.Hook, link cbpf.Lin
 	default:
 		<-ctx.Done()
 	}
-	return errors.Join(err, r.sayFiltered(packets, n))
+	// Detached, so that the counts are of the same packets.
+	return errors.Join(err, a.Close(), r.sayFiltered(packets, n))
 }
 
 // filterOptions are what --action makes of a filter: verdicts, and whether
@@ -190,7 +191,7 @@ func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, link cbpf
 
 // capture captures at a socket.
 func (r *attachRun) capture(ctx context.Context, h kernel.Hook, o kernel.CaptureOptions) error {
-	o.Netns, o.Promiscuous, o.SnapLen = r.options.Netns, r.promisc, r.snapLen
+	o.Netns, o.Promiscuous, o.SnapLen = r.options.Netns, r.options.Promiscuous, r.snapLen
 	c, err := kernel.OpenCapture(h.Where, o)
 	if err != nil {
 		return r.refused(err)
@@ -198,17 +199,22 @@ func (r *attachRun) capture(ctx context.Context, h kernel.Hook, o kernel.Capture
 	defer c.Close()
 	r.say("attached to %v", h)
 	n, err := r.readPackets(ctx, c, c.LinkType(), func() error { c.Stop(); return nil })
-	return errors.Join(err, r.sayCaptured(c, n))
+	return errors.Join(err, r.sayCaptured(c, h, n))
 }
 
-// sayCaptured tells what the kernel has counted at a socket.
-func (r *attachRun) sayCaptured(c *kernel.Capture, read uint64) error {
+// sayCaptured tells what the kernel has counted at a socket. Only what the
+// interface has missed is lost for sure: among what was dropped on its way in
+// there may be packets that the filter has seen.
+func (r *attachRun) sayCaptured(c *kernel.Capture, h kernel.Hook, read uint64) error {
 	stats, err := c.Stats()
 	if err != nil {
-		return err
+		return r.refused(err)
 	}
-	r.say("%d packets matched, %d shown, %d lost for want of room, %d lost by the interface",
-		stats.Received, read, stats.Dropped, stats.InterfaceDropped)
+	text := fmt.Sprintf("%d packets matched, %d shown, %d lost for want of room", stats.Received, read, stats.Dropped)
+	if h.Where != kernel.AnyDevice { // whose counters there are none of
+		text += fmt.Sprintf(", %d missed by the interface, %d dropped on the way in", stats.InterfaceMissed, stats.InterfaceDropped)
+	}
+	r.say("%s", text)
 	return nil
 }
 

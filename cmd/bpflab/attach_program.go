@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,10 +195,8 @@ func (r *attachRun) runLinked(ctx context.Context, l *object.Linked, types []byt
 	for i, p := range loaded {
 		byName[l.Programs[i].Name] = p
 	}
-	for _, at := range places {
-		if err := show.attach(byName[at.program], at, len(places) > 1); err != nil {
-			return err
-		}
+	if err := show.attachAll(byName, places); err != nil {
+		return err
 	}
 	if r.options.Pin != "" {
 		return nil
@@ -204,9 +204,40 @@ func (r *attachRun) runLinked(ctx context.Context, l *object.Linked, types []byt
 	return show.run(ctx)
 }
 
-// attach attaches a program; at a socket it begins a capture where nothing else
-// is to be shown, or with -w.
-func (s *show) attach(p *kernel.Program, at placement, several bool) error {
+// attachAll attaches programs: all, or none, also where they are pinned.
+func (s *show) attachAll(programs map[string]*kernel.Program, places []placement) (err error) {
+	dir := "" // for several pins
+	made := false
+	if s.options.Pin != "" && len(places) > 1 {
+		dir = s.options.Pin
+		switch err := os.Mkdir(dir, 0o700); {
+		case err == nil:
+			made = true
+		case !errors.Is(err, fs.ErrExist):
+			return err
+		}
+	}
+	for _, at := range places {
+		if err = s.attach(programs[at.program], at, dir); err != nil {
+			break
+		}
+	}
+	if err == nil || s.options.Pin == "" {
+		return err
+	}
+	for _, a := range s.attached {
+		err = errors.Join(err, a.Unpin())
+	}
+	if made {
+		err = errors.Join(err, os.Remove(dir))
+	}
+	return err
+}
+
+// attach attaches a program, and pins it in a directory of pins unless that is
+// "". At a socket it begins a capture where nothing else is to be shown, or
+// with -w.
+func (s *show) attach(p *kernel.Program, at placement, dir string) error {
 	others := len(s.watches)+len(s.records) > 0
 	switch {
 	case s.output == "-" && others:
@@ -223,11 +254,8 @@ func (s *show) attach(p *kernel.Program, at placement, several bool) error {
 	if !at.hook.Kind.OnInterface() {
 		o.Netns = ""
 	}
-	if o.Pin != "" && several {
-		if err := os.MkdirAll(o.Pin, 0o700); err != nil {
-			return err
-		}
-		o.Pin = filepath.Join(o.Pin, at.program+"-"+at.hook.Kind.String())
+	if dir != "" {
+		o.Pin = filepath.Join(dir, at.program+"-"+at.hook.Kind.String())
 	}
 	a, err := s.attachTo(p, at.hook, o)
 	if err == nil {
@@ -242,12 +270,12 @@ func (s *show) beginCapture(p *kernel.Program, h kernel.Hook) error {
 		return usagef("one socket is captured from at a time")
 	}
 	c, err := kernel.OpenCapture(h.Where, kernel.CaptureOptions{
-		Program: p, Netns: s.options.Netns, Promiscuous: s.promisc, SnapLen: s.snapLen,
+		Program: p, Netns: s.options.Netns, Promiscuous: s.options.Promiscuous, SnapLen: s.snapLen,
 	})
 	if err != nil {
 		return s.refused(err)
 	}
-	s.capture = c
+	s.capture, s.socket = c, h
 	s.say("attached to %v", h)
 	return nil
 }

@@ -22,6 +22,7 @@ type show struct {
 	records  []*recordReader
 	watches  []*watch
 	capture  *kernel.Capture // nil if no socket is captured from
+	socket   kernel.Hook     // of capture
 	attached []*kernel.Attachment
 
 	mu    sync.Mutex // guards what follows and the output
@@ -53,6 +54,9 @@ func (r *attachRun) newShow(c *kernel.Collection, l *object.Linked, types []byte
 		m, err := c.Map(name)
 		if err != nil {
 			return nil, errors.Join(r.refused(err), s.close())
+		}
+		if _, err := m.Elements(); err != nil { // a ring buffer or queue, say
+			return nil, errors.Join(usagef("--watch %s: a map of kind %v does not show its elements", name, m.Spec().Kind), s.close())
 		}
 		s.watches = append(s.watches, s.newWatch(m))
 	}
@@ -124,7 +128,7 @@ func (s *show) run(ctx context.Context) error {
 // readCapture shows the packets of a program at a socket.
 func (s *show) readCapture(ctx context.Context) error {
 	n, err := s.readPackets(ctx, s.capture, s.capture.LinkType(), func() error { s.capture.Stop(); return nil })
-	return errors.Join(err, s.sayCaptured(s.capture, n))
+	return errors.Join(err, s.sayCaptured(s.capture, s.socket, n))
 }
 
 // A recordReader reads the records of a map.

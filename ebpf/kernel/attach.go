@@ -62,6 +62,8 @@ type AttachOptions struct {
 	// Replace takes away the XDP program that is in the way, for good: it is
 	// not put back.
 	Replace bool
+	// Promiscuous asks, at a socket, also for packets to other hosts.
+	Promiscuous bool
 	// Pin is a path in a BPF file system to keep the attachment at. It then
 	// outlives Close and the process, until the file is removed. Where there are
 	// two attachments, one each way, "-in" and "-out" are appended.

@@ -39,6 +39,18 @@ func (a *Attachment) Close() error {
 	return errors.Join(errs...)
 }
 
+// Unpin takes a pinned attachment out of the BPF file system: it ends with Close
+// again.
+func (a *Attachment) Unpin() error {
+	var errs []error
+	for _, h := range a.holds {
+		if l, ok := h.(links.Link); ok {
+			errs = append(errs, l.Unpin())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Attach attaches the program to a hook. The error is an [*AttachError], if it
 // is not about the options.
 func (p *Program) Attach(h Hook, o AttachOptions) (*Attachment, error) {
@@ -65,7 +77,7 @@ func (p *Program) Attach(h Hook, o AttachOptions) (*Attachment, error) {
 func (a *Attachment) attach(p *Program, o AttachOptions) error {
 	switch a.Hook.Kind {
 	case HookSocket:
-		return a.attachSocket(p)
+		return a.attachSocket(p, o.Promiscuous)
 	case HookXDP:
 		return a.attachXDP(p, o)
 	case HookTCXIn:
@@ -108,9 +120,11 @@ func (h Hook) interfaceIndex() (int, error) {
 // attachSocket makes a packet socket of its own that runs the program on every
 // packet of the interface. Nobody reads the socket: this is for programs that
 // fill maps. [OpenCapture] reads what a program lets through.
-func (a *Attachment) attachSocket(p *Program) error {
-	if _, err := a.Hook.interfaceIndex(); err != nil {
-		return err
+func (a *Attachment) attachSocket(p *Program, promiscuous bool) error {
+	if a.Hook.Where != AnyDevice {
+		if _, err := a.Hook.interfaceIndex(); err != nil {
+			return err
+		}
 	}
 	s, err := openSocket(a.Hook.Where)
 	if err != nil {
@@ -120,7 +134,7 @@ func (a *Attachment) attachSocket(p *Program) error {
 	if err := s.filter(CaptureOptions{Program: p}); err != nil {
 		return err
 	}
-	return s.bind(false)
+	return s.bind(promiscuous)
 }
 
 // pin keeps the attachment in a BPF file system.

@@ -59,6 +59,9 @@ type Attachment struct {
 // Close returns ErrNotSupported.
 func (a *Attachment) Close() error { return ErrNotSupported }
 
+// Unpin returns ErrNotSupported.
+func (a *Attachment) Unpin() error { return ErrNotSupported }
+
 // A Collection is maps and programs in the kernel; there is none on this
 // system.
 type Collection struct {
