@@ -143,7 +143,8 @@ func capitalise(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // finish flushes the output, reports err and returns the exit status.
 func (a *app) finish(name string, err error) int {
-	if flushErr := a.out.Flush(); flushErr != nil && !isBrokenPipe(flushErr) {
+	// The error of an earlier flush, which the command has returned, comes again.
+	if flushErr := a.out.Flush(); flushErr != nil && !isBrokenPipe(flushErr) && !errors.Is(err, flushErr) {
 		err = errors.Join(err, ioError(flushErr))
 	}
 	return a.fail(name, err)
