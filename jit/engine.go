@@ -45,8 +45,9 @@ const slice = 1 << 20
 const callback = 8
 
 // New makes an engine of programs that have been proved safe, as
-// [vm.LoadProved] does. The error wraps [ErrUnsupported] where machine code
-// cannot run. Options.Trace is for the interpreter, and an error here.
+// [vm.LoadProved] does. The code itself is made when a run first needs it. The
+// error wraps [ErrUnsupported] where machine code cannot run. Options.Trace is for
+// the interpreter, and an error here.
 func New(o vm.Options, proofs ...*verifier.Proof) (*Engine, error) {
 	if err := Supported(); err != nil {
 		return nil, err

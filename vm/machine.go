@@ -15,7 +15,8 @@ import (
 // Options are what a machine can be told; the zero value is good.
 type Options struct {
 	// Budget is how many instructions one run may take before it is
-	// stopped with [ErrBudget]; 0 stands for [DefaultBudget].
+	// stopped with [ErrBudget]; 0 stands for [DefaultBudget]. Machine code
+	// (package jit) keeps to it roughly: it counts at loops and callbacks only.
 	Budget uint64
 
 	// Random is what the helper get_prandom_u32 and the classic random

@@ -16,7 +16,8 @@ type Filter interface {
 	// in order, and returns for how many frames it did so; verdicts is at
 	// least as long as frames. The number is smaller than len(frames) if
 	// the frame it stands at takes more than that: the program asks for
-	// metadata there, or is stopped by a fault. Run tells of that frame.
-	// The verdicts given are those of Run, whatever the metadata.
+	// metadata there, or is stopped by a fault. Run tells of that frame. It
+	// is 0, too, where the engine has no shorter way for its program. The
+	// verdicts given are those of Run, whatever the metadata.
 	Verdicts(frames []Frame, verdicts []uint32) (judged int)
 }
