@@ -21,7 +21,8 @@ const benchPackets = 1_000_000
 
 // BenchmarkMatch counts the matches of a filter in warm captures of a million
 // packets: realistic traffic, 125 bytes on average, and the same cut or padded
-// to 64. This program runs in-process, tcpdump as a process.
+// to 64. This program runs in-process, tcpdump as a process; read(2) alone is
+// what no reader of files can go below.
 func BenchmarkMatch(b *testing.B) {
 	for _, c := range []struct {
 		name   string
@@ -49,6 +50,21 @@ func benchmarkMatch(b *testing.B, file string) {
 			perPacket(b, cputime.Used()-before)
 		})
 	}
+	b.Run("read(2) alone", func(b *testing.B) {
+		buf := make([]byte, 256<<10)
+		before := cputime.Used()
+		for b.Loop() {
+			f, err := os.Open(file)
+			for err == nil {
+				_, err = f.Read(buf)
+			}
+			if err != io.EOF {
+				b.Fatal(err)
+			}
+			f.Close()
+		}
+		perPacket(b, cputime.Used()-before)
+	})
 	for _, flags := range []string{"--count", "-w " + os.DevNull} {
 		b.Run("tcpdump "+flags, func(b *testing.B) {
 			tcpdump := require.Command(b, "tcpdump")

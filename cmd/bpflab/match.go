@@ -163,12 +163,12 @@ func (m *matchRun) filter(name string, r *capture.Reader, variantOf func(cbpf.Li
 			return made[0], nil
 		})
 	}
-	return replay.Filter(r, engines, func(matches []replay.Match) error {
+	return replay.Filter(r, engines, func(matches *replay.Matches) error {
 		if m.count && m.limit == 0 && m.writer == nil {
-			m.matched += uint64(len(matches))
+			m.matched += uint64(matches.Len())
 			return nil
 		}
-		for _, match := range matches {
+		for match := range matches.All() {
 			if err := m.deliver(name, match.Number, match.Packet); err != nil {
 				return err
 			}

@@ -20,9 +20,12 @@ type Batch struct {
 	LinkType cbpf.LinkType // of all frames
 	First    int           // number of the first packet in the capture, from 1
 
-	window []byte
-	offset int64    // of the window in the capture
-	starts []uint32 // where in the window the records or blocks begin
+	// Offset plus Starts[i] is where the record or block of packet i begins in
+	// the uncompressed capture, for [Reader.PacketAt].
+	Offset int64
+	Starts []uint32
+
+	window []byte // what Offset is the offset of
 }
 
 // NextBatch replaces what b holds by the packets that follow, at least one and
@@ -32,7 +35,7 @@ type Batch struct {
 // overwritten; the zero Batch is ready for use.
 func (r *Reader) NextBatch(b *Batch) error {
 	if b.Frames == nil {
-		b.Frames, b.starts = make([]engine.Frame, 0, batchPackets), make([]uint32, batchPackets)
+		b.Frames, b.Starts = make([]engine.Frame, 0, batchPackets), make([]uint32, 0, batchPackets)
 	}
 	if r.frames(b); len(b.Frames) > 0 {
 		return nil
@@ -47,18 +50,14 @@ func (r *Reader) NextBatch(b *Batch) error {
 	if err != nil {
 		return err
 	}
-	b.starts[0] = 0
+	b.Starts = append(b.Starts, 0)
 	b.Frames = append(b.Frames, engine.Frame{Data: p.Data, WireLen: p.WireLen})
 	b.LinkType = p.LinkType
 	return nil
 }
 
-// Offset returns where the record or block of packet i begins in the
-// uncompressed capture, for [Reader.PacketAt].
-func (b *Batch) Offset(i int) int64 { return b.offset + int64(b.starts[i]) }
-
 // PacketAt returns, a second time, the packet whose record begins at an offset.
-// It must be one of the last batch, or of a detached piece any; it is valid
+// It must be one of the last batch, or of a [Piece] any; it is valid
 // until the next call of this method or of one that reads on.
 func (r *Reader) PacketAt(offset int64) *Packet {
 	rest, count, err := r.rest, r.count, r.err
@@ -71,15 +70,15 @@ func (r *Reader) PacketAt(offset int64) *Packet {
 // frames makes a batch of the packets at the front of the buffer and consumes
 // them. It stops before whatever takes more than decoding one kind of record.
 func (r *Reader) frames(b *Batch) {
-	b.Frames, b.First = b.Frames[:batchPackets], r.count+1
-	b.window, b.offset = r.rest, r.offset()
+	b.Frames, b.Starts, b.First = b.Frames[:batchPackets], b.Starts[:batchPackets], r.count+1
+	b.window, b.Offset = r.rest, r.offset()
 	n, end := 0, 0
 	if r.headerLen != 0 {
 		n, end = r.recordFrames(b)
 	} else {
 		n, end = r.blockFrames(b)
 	}
-	b.Frames = b.Frames[:n]
+	b.Frames, b.Starts = b.Frames[:n], b.Starts[:n]
 	r.rest = r.rest[end:]
 	r.count += n
 }
@@ -87,30 +86,31 @@ func (r *Reader) frames(b *Batch) {
 // recordFrames fills in the frames of pcap records, and returns how many and
 // where they end.
 func (r *Reader) recordFrames(b *Batch) (n, at int) {
-	window, starts := b.window, b.starts[:len(b.Frames)]
-	b.LinkType = r.packet.LinkType
-	for n < len(b.Frames) && len(window)-at >= r.headerLen {
+	window, frames, starts := b.window, b.Frames, b.Starts[:len(b.Frames)]
+	headerLen, limit, bigEndian, lengths := r.headerLen, r.limit, r.bigEndian, r.lengths
+	for n < len(frames) && len(window)-at >= headerLen {
 		h := window[at : at+16]
 		capLen, wireLen := binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
-		if r.bigEndian {
+		if bigEndian {
 			capLen, wireLen = bits.ReverseBytes32(capLen), bits.ReverseBytes32(wireLen)
 		}
-		capLen, wireLen = r.lengths.sort(capLen, wireLen)
-		end := at + r.headerLen + int(capLen)
-		if capLen > r.limit || end > len(window) {
+		capLen, wireLen = lengths.sort(capLen, wireLen)
+		end := at + headerLen + int(capLen)
+		if capLen > limit || end > len(window) {
 			break
 		}
-		b.Frames[n] = engine.Frame{Data: window[at+r.headerLen : end : end], WireLen: wireLen}
+		frames[n] = engine.Frame{Data: window[at+headerLen : end : end], WireLen: wireLen}
 		starts[n] = uint32(at)
 		n, at = n+1, end
 	}
+	b.LinkType = r.packet.LinkType
 	return n, at
 }
 
 // blockFrames is recordFrames for enhanced packet blocks. What makes it stop is
 // either no damage or such that Next finds it.
 func (r *Reader) blockFrames(b *Batch) (n, at int) {
-	window, starts := b.window, b.starts[:len(b.Frames)]
+	window, starts := b.window, b.Starts[:len(b.Frames)]
 	interfaces := r.interfaces[r.sectionBase:]
 	for n < len(b.Frames) && len(window)-at >= 32 {
 		block := window[at:]

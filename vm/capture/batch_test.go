@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func byBatch(r *capture.Reader) (all reading) {
 		}
 		lines := make([]string, len(b.Frames))
 		for i := len(lines) - 1; i >= 0; i-- {
-			f, p := b.Frames[i], r.PacketAt(b.Offset(i))
+			f, p := b.Frames[i], r.PacketAt(b.Offset+int64(b.Starts[i]))
 			if !bytes.Equal(f.Data, p.Data) || f.WireLen != p.WireLen || b.LinkType != p.LinkType {
 				all.err = fmt.Errorf("frame %d of link type %v is %+v, the packet %+v", i, b.LinkType, f, p)
 				return all
@@ -59,29 +60,35 @@ func byBatch(r *capture.Reader) (all reading) {
 	}
 }
 
-// byPiece detaches pieces, and reads each in a goroutine of its own while the
-// next ones are detached.
+// byPiece reads in pieces that several goroutines take as they come.
 func byPiece(r *capture.Reader) (all reading) {
-	var readings []*reading
-	var pending sync.WaitGroup
-	pieces := make([]capture.Reader, 3) // used in turn
-	for i := 0; ; i++ {
-		if i%len(pieces) == 0 {
-			pending.Wait()
-		}
-		piece, got := &pieces[i%len(pieces)], new(reading)
-		if all.err = r.Detach(piece); all.err != nil {
-			break
-		}
-		readings = append(readings, got)
-		pending.Go(func() { *got = byBatch(piece) })
+	type piece struct {
+		reading
+		next error
 	}
-	pending.Wait()
-	for _, got := range readings {
+	var mu sync.Mutex
+	pieces := map[int]piece{}
+	cut := r.Pieces()
+	var working sync.WaitGroup
+	for range 3 {
+		working.Go(func() {
+			for p, end := new(capture.Piece), error(nil); end == nil; {
+				got := piece{next: cut.Next(p)}
+				if end = got.next; end == nil {
+					got.reading = byBatch(&p.Reader)
+				}
+				mu.Lock()
+				pieces[p.Number] = got
+				mu.Unlock()
+			}
+		})
+	}
+	working.Wait()
+	for i := 0; all.err == nil; i++ {
+		got := pieces[i]
 		all.packets = append(all.packets, got.packets...)
-		if got.err != io.EOF {
+		if all.err = got.next; got.next == nil && got.err != io.EOF {
 			all.err = got.err
-			break
 		}
 	}
 	return all
@@ -121,13 +128,86 @@ func TestBatchesAndPieces(t *testing.T) {
 	}
 }
 
-// TestLongPacketsInPieces: packets longer than the buffer, at its edges.
-func TestLongPacketsInPieces(t *testing.T) {
-	data := le(0xa1b2c3d4, uint16(2), uint16(4), 0, 0, 1<<20, 1)
-	for i, n := range []int{4, 262144, 1 << 20, 0, 262000, 300000, 1, 262128, 262129} {
-		data = append(data, le(i, 0, n, n, bytes.Repeat([]byte{byte(i)}, n))...)
+// TestLongCaptures: many pieces, beside each other where the source is like a file,
+// and what a piece's end can meet.
+func TestLongCaptures(t *testing.T) {
+	pcap, ng := committed(t, "mixed.pcap"), committed(t, "mixed.pcapng")
+	blocks := ng[binary.LittleEndian.Uint32(ng[4:]):] // behind the section header
+	damaged := append(bytes.Repeat(pcap[24:], 24), le(0, 0, -1, -1)...)
+	for name, data := range map[string][]byte{
+		"pcap":                            append(bytes.Clone(pcap), bytes.Repeat(pcap[24:], 24)...),
+		"pcap, damaged":                   append(bytes.Clone(pcap), append(damaged, damaged...)...),
+		"more interfaces again and again": append(bytes.Clone(ng), bytes.Repeat(blocks, 24)...),
+		"sections":                        bytes.Repeat(ng, 24),
+		"sections of both byte orders":    bytes.Repeat(committed(t, "sections.pcapng"), 200),
+	} {
+		if len(data) < 400_000 {
+			t.Fatalf("%s has %d bytes, which is no long capture", name, len(data))
+		}
+		sameReadings(t, name, func() io.Reader { return bytes.NewReader(data) })
+		sameReadings(t, name+", a pipe", func() io.Reader { return io.MultiReader(bytes.NewReader(data)) })
+		sameReadings(t, name+", cut", func() io.Reader { return bytes.NewReader(data[:len(data)-1000]) })
 	}
-	sameReadings(t, "long packets", func() io.Reader { return bytes.NewReader(data) })
+}
+
+// TestFileFromTheMiddle: a file that somebody has begun to read begins there.
+func TestFileFromTheMiddle(t *testing.T) {
+	data := append([]byte("something else"), committed(t, "mixed.pcap")...)
+	sameReadings(t, "behind something else", func() io.Reader {
+		src := bytes.NewReader(data)
+		src.Seek(14, io.SeekStart)
+		return src
+	})
+}
+
+// failingFile is a file of which a part cannot be read.
+type failingFile struct {
+	*bytes.Reader
+	bad int64
+}
+
+var errDisk = errors.New("bad sector")
+
+func (f failingFile) ReadAt(b []byte, at int64) (int, error) {
+	if n := f.bad - at; n < int64(len(b)) {
+		n, _ := f.Reader.ReadAt(b[:max(0, n)], at)
+		return n, errDisk
+	}
+	return f.Reader.ReadAt(b, at)
+}
+
+// TestFailingFile: the packets before the error, then the error.
+func TestFailingFile(t *testing.T) {
+	one := committed(t, "mixed.pcap")
+	data := append(bytes.Clone(one), bytes.Repeat(one[24:], 20)...)
+	for _, bad := range []int64{9000, 140000, 300001} {
+		r, err := capture.NewReader(failingFile{bytes.NewReader(data), bad})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := byPiece(r)
+		r, _ = capture.NewReader(bytes.NewReader(data[:bad]))
+		want := byNext(r)
+		sameLists(t, fmt.Sprintf("bad at %d", bad), got.packets, want.packets)
+		if !errors.Is(got.err, errDisk) {
+			t.Errorf("bad at %d: %v", bad, got.err)
+		}
+	}
+}
+
+// TestLongPacketsInPieces: packets longer than the buffer or two pieces, at the
+// edges of those.
+func TestLongPacketsInPieces(t *testing.T) {
+	for _, lengths := range [][]int{
+		{4, 262144, 1 << 20, 0, 262000, 300000, 1, 262128, 262129},
+		{80000, 200000, 10, 20, 100000, 5, 150000, 30, 140000, 1},
+	} {
+		data := le(0xa1b2c3d4, uint16(2), uint16(4), 0, 0, 1<<20, 1)
+		for i, n := range lengths {
+			data = append(data, le(i, 0, n, n, bytes.Repeat([]byte{byte(i)}, n))...)
+		}
+		sameReadings(t, fmt.Sprint("lengths ", lengths), func() io.Reader { return bytes.NewReader(data) })
+	}
 }
 
 // TestBatchOfALiveSource: what has come is given before more is asked for.
@@ -166,10 +246,11 @@ func TestWriterLikePieces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var pieces []*capture.Reader
+		cut := r.Pieces()
+		var pieces []*capture.Piece
 		for err == nil {
-			piece := new(capture.Reader)
-			if err = r.Detach(piece); err == nil {
+			piece := new(capture.Piece)
+			if err = cut.Next(piece); err == nil {
 				pieces = append(pieces, piece)
 			}
 		}
@@ -197,7 +278,7 @@ func TestNoAllocationPerBatch(t *testing.T) {
 				r, err := capture.NewReader(bytes.NewReader(data))
 				for err == nil {
 					if err = r.NextBatch(&b); err == nil {
-						r.PacketAt(b.Offset(0))
+						r.PacketAt(b.Offset + int64(b.Starts[0]))
 					}
 				}
 			})

@@ -19,7 +19,7 @@
 //
 // Who wants few of many packets reads a [Batch] at a time ([Reader.NextBatch]):
 // bytes and lengths, of which [Reader.PacketAt] makes packets. And
-// [Reader.Detach] cuts a capture into pieces for several goroutines.
+// [Reader.Pieces] cuts a capture into pieces for several goroutines.
 //
 // # pcap
 //

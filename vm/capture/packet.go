@@ -18,7 +18,7 @@ type Packet struct {
 	LinkType  cbpf.LinkType // of that interface
 	Options   Options       // comments, flags and more, in pcapng only
 
-	piece  *Reader // that gave the packet, where it was detached from another
+	piece  *Reader // that gave the packet, if it is that of a Piece
 	ng     bool    // came from a pcapng file
 	simple bool    // came from a simple packet block
 	device device  // see SetDevice

@@ -14,17 +14,6 @@ import (
 // [Engines].
 type EngineFor func(cbpf.LinkType) (engine.Engine, error)
 
-// A Match is a packet that a filter matches.
-type Match struct {
-	Number int // in the capture, from 1
-	reader *capture.Reader
-	offset int64
-}
-
-// Packet decodes the packet. It is valid until the next call for any match, and
-// like the match itself no longer than the visit.
-func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
-
 // Filter runs a filter over the packets of a capture, and calls visit with those
 // that it matches, for which it returns anything but 0, in order and some at a
 // time. It is Run for that purpose, with much less to do per packet: an [engine.Filter] gets the bytes
@@ -41,7 +30,7 @@ func (m Match) Packet() *capture.Packet { return m.reader.PacketAt(m.offset) }
 // other times. It ends with the capture, whose error it returns, or with the
 // first error of an engine, visit or idle, of which [ErrStop] is none; a fault
 // of the filter is an error, too.
-func Filter(r *capture.Reader, workers []EngineFor, visit func([]Match) error, idle func() error) error {
+func Filter(r *capture.Reader, workers []EngineFor, visit func(*Matches) error, idle func() error) error {
 	if idle == nil {
 		idle = neverIdle
 	}
@@ -67,8 +56,6 @@ type judge struct {
 	link      cbpf.LinkType // what the engine is for
 	batch     capture.Batch
 	verdicts  []uint32
-	hits      []uint16 // indexes of matching packets; one more than there are verdicts
-	found     []Match
 	in        []engine.Packet // what takes more than verdicts
 	out       []engine.Result
 }
@@ -76,24 +63,23 @@ type judge struct {
 func newJudge(engineFor EngineFor) *judge { return &judge{engineFor: engineFor} }
 
 // matches visits the matches among the packets of r.
-func (j *judge) matches(r *capture.Reader, visit func([]Match) error, idle func() error) error {
+func (j *judge) matches(r *capture.Reader, visit func(*Matches) error, idle func() error) error {
+	found := Matches{reader: r}
 	for {
 		if !r.Buffered() {
 			if err := idle(); err != nil {
 				return err
 			}
 		}
-		switch err := r.NextBatch(&j.batch); {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-		judged, end := j.judge(r)
-		if matching := j.matching(r, judged); len(matching) > 0 {
-			if err := visit(matching); err != nil {
+		found.clear()
+		end := j.step(r, &found)
+		if found.Len() > 0 {
+			if err := visit(&found); err != nil {
 				return err
 			}
+		}
+		if end == io.EOF {
+			return nil
 		}
 		if end != nil {
 			return end
@@ -101,20 +87,14 @@ func (j *judge) matches(r *capture.Reader, visit func([]Match) error, idle func(
 	}
 }
 
-// matching lists the packets with verdicts other than 0. The first loop finds
-// them without a branch, which in mixed traffic the processor would often guess
-// wrong.
-func (j *judge) matching(r *capture.Reader, judged int) []Match {
-	n := 0
-	for i, v := range j.verdicts[:judged] {
-		j.hits[n] = uint16(i)
-		n += int((v | -v) >> 31)
+// step judges the next batch of r, and adds what matches.
+func (j *judge) step(r *capture.Reader, found *Matches) error {
+	if err := r.NextBatch(&j.batch); err != nil {
+		return err
 	}
-	j.found = j.found[:0]
-	for _, i := range j.hits[:n] {
-		j.found = append(j.found, Match{j.batch.First + int(i), r, j.batch.Offset(int(i))})
-	}
-	return j.found
+	judged, err := j.judge(r)
+	found.add(&j.batch, j.verdicts[:judged])
+	return err
 }
 
 // judge sets the verdicts of the batch's packets, and returns how many it came
@@ -125,7 +105,7 @@ func (j *judge) judge(r *capture.Reader) (judged int, err error) {
 	}
 	frames := j.batch.Frames
 	if len(j.verdicts) < len(frames) {
-		j.verdicts, j.hits = make([]uint32, cap(frames)), make([]uint16, cap(frames)+1)
+		j.verdicts = make([]uint32, cap(frames))
 	}
 	if j.filter != nil {
 		judged = j.filter.Verdicts(frames, j.verdicts)
@@ -155,7 +135,7 @@ func (j *judge) run(r *capture.Reader, from int) (judged int, err error) {
 	}
 	j.in = j.in[:0]
 	for i := from; i < len(j.batch.Frames); i++ {
-		j.in = append(j.in, r.PacketAt(j.batch.Offset(i)).Engine())
+		j.in = append(j.in, r.PacketAt(j.batch.Offset+int64(j.batch.Starts[i])).Engine())
 	}
 	first := j.batch.First + from
 	if err := j.engine.Run(j.in, j.out[:len(j.in)]); err != nil {

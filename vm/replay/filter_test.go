@@ -150,9 +150,9 @@ func byFilter(r *capture.Reader, make maker, workers int) (o outcome) {
 }
 
 // each visits one match after another.
-func each(visit func(replay.Match) error) func([]replay.Match) error {
-	return func(matches []replay.Match) error {
-		for _, m := range matches {
+func each(visit func(replay.Match) error) func(*replay.Matches) error {
+	return func(matches *replay.Matches) error {
+		for m := range matches.All() {
 			if err := visit(m); err != nil {
 				return err
 			}
@@ -191,7 +191,11 @@ func (c chunks) Read(b []byte) (int, error) { return c.src.Read(b[:min(len(b), c
 func TestFilterIsRun(t *testing.T) {
 	for _, f := range captures.Files() {
 		open := func(n int) *capture.Reader {
-			r, err := capture.NewReader(chunks{bytes.NewReader(f.Data), n})
+			var src io.Reader = bytes.NewReader(f.Data) // which can be read like a file
+			if n > 0 {
+				src = chunks{src, n}
+			}
+			r, err := capture.NewReader(src)
 			if err != nil {
 				return nil
 			}
@@ -203,7 +207,7 @@ func TestFilterIsRun(t *testing.T) {
 		for _, c := range filterCases {
 			want := byRun(open(1<<20), c.make)
 			for _, workers := range []int{1, 2, 5} {
-				for _, n := range []int{700, 1 << 20} {
+				for _, n := range []int{0, 700, 1 << 20} {
 					got := byFilter(open(n), c.make, workers)
 					if !slices.Equal(got.matches, want.matches) || fmt.Sprint(got.err) != fmt.Sprint(want.err) {
 						t.Errorf("%s, %s, %d workers, %d bytes at a time: %d matches and %v, want %d and %v",
@@ -328,7 +332,7 @@ func TestFilterAllocatesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := replay.Filter(r, team(program("ret #1", 0), workers), func([]replay.Match) error { return nil }, nil); err != nil {
+				if err := replay.Filter(r, team(program("ret #1", 0), workers), func(*replay.Matches) error { return nil }, nil); err != nil {
 					t.Fatal(err)
 				}
 			})

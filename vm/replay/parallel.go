@@ -3,25 +3,19 @@ package replay
 import (
 	"errors"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/bpflab/bpflab/vm/capture"
 )
 
 // A crew is the goroutines of a Filter with several workers. They do all the
-// same: detach a piece from the capture, judge it, and visit what is ready to be
+// same: take the next piece of the capture, judge it, and visit what is ready to be
 // visited. So the bytes stay in the cache of the processor that has read them,
 // and nobody has to be woken for each piece.
 type crew struct {
-	visit func([]Match) error
-	idle  func() error
-
-	waiting sync.Mutex // of who reads next
-	reading sync.Mutex // of who reads
-	reader  *capture.Reader
-	next    int // what the next piece is numbered
-	ended   bool
+	visit  func(*Matches) error
+	idle   func() error
+	pieces *capture.Pieces
 
 	mu       sync.Mutex
 	freed    sync.Cond
@@ -47,9 +41,8 @@ const piecesPerHand = 3
 // A piece is some packets of the capture.
 type piece struct {
 	owner   *hand
-	number  int
-	packets capture.Reader
-	matches []Match
+	packets capture.Piece
+	found   Matches
 	end     error // what is wrong behind these packets, or with them
 }
 
@@ -57,13 +50,15 @@ type piece struct {
 var errEnd = errors.New("end of the capture")
 
 // filterParallel is [judge.matches] with several workers.
-func filterParallel(r *capture.Reader, workers []EngineFor, visit func([]Match) error, idle func() error) error {
-	c := &crew{visit: visit, idle: idle, reader: r, judged: make(map[int]*piece), done: make(chan struct{})}
+func filterParallel(r *capture.Reader, workers []EngineFor, visit func(*Matches) error, idle func() error) error {
+	c := &crew{visit: visit, idle: idle, pieces: r.Pieces(), judged: make(map[int]*piece), done: make(chan struct{})}
 	c.freed.L = &c.mu
 	for _, w := range workers {
 		h := &hand{judge: newJudge(w)}
 		for range piecesPerHand {
-			h.free = append(h.free, &piece{owner: h})
+			p := &piece{owner: h}
+			p.found.reader = &p.packets.Reader
+			h.free = append(h.free, p)
 		}
 		go c.work(h)
 	}
@@ -76,16 +71,34 @@ func filterParallel(r *capture.Reader, workers []EngineFor, visit func([]Match) 
 func (c *crew) work(h *hand) {
 	for {
 		p := c.take(h)
-		if p == nil || !c.detach(p) {
+		if p == nil {
 			return
 		}
-		if p.end == nil {
-			p.end = h.matches(&p.packets, func(matches []Match) error {
-				p.matches = append(p.matches, matches...)
-				return nil
-			}, neverIdle)
+		ended := c.pieces.Next(&p.packets)
+		if !c.begin() {
+			return
+		}
+		if p.end = ended; ended == nil {
+			p.end = h.all(p)
+		} else if ended == io.EOF {
+			p.end = errEnd
 		}
 		c.deliver(p)
+		if ended != nil {
+			return
+		}
+	}
+}
+
+// all judges the packets of a piece.
+func (h *hand) all(p *piece) error {
+	for {
+		switch err := h.step(&p.packets.Reader, &p.found); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 }
 
@@ -102,52 +115,18 @@ func (c *crew) take(h *hand) *piece {
 	last := len(h.free) - 1 // the one that was used last
 	p := h.free[last]
 	h.free = h.free[:last]
-	p.matches = p.matches[:0]
+	p.found.clear()
 	return p
 }
 
-// detach fills a piece, with packets or with the error at the end of the
-// capture, and reports whether it is to be judged and delivered.
-func (c *crew) detach(p *piece) bool {
-	c.lockReading()
-	defer c.reading.Unlock()
-	if c.ended || c.isOver() {
-		return false
-	}
-	if p.end = c.reader.Detach(&p.packets); p.end == io.EOF {
-		p.end = errEnd
-	}
-	p.number = c.next
-	c.next++
-	c.ended = p.end != nil
+// begin reports whether a piece is to be judged and delivered.
+func (c *crew) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		return false
+	if !c.over {
+		c.judging++
 	}
-	c.judging++
-	return true
-}
-
-// lockReading waits for the reader. Where the filter is cheap somebody always
-// waits, for 20 µs as a rule, and to be woken takes as long: so the one who is
-// next stays awake for a while. The others sleep, and are woken ahead of time.
-func (c *crew) lockReading() {
-	c.waiting.Lock()
-	defer c.waiting.Unlock()
-	for range 300 {
-		if c.reading.TryLock() {
-			return
-		}
-		runtime.Gosched()
-	}
-	c.reading.Lock()
-}
-
-func (c *crew) isOver() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.over
+	return !c.over
 }
 
 // deliver hands a piece in, and visits the pieces whose turn it is unless
@@ -156,7 +135,7 @@ func (c *crew) deliver(p *piece) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.judging--
-	c.judged[p.number] = p
+	c.judged[p.packets.Number] = p
 	if !c.visiting {
 		c.visiting = true
 		c.visitReady()
@@ -189,8 +168,8 @@ func (c *crew) visitReady() {
 }
 
 func (c *crew) visitPiece(p *piece) error {
-	if len(p.matches) > 0 {
-		if err := c.visit(p.matches); err != nil {
+	if p.found.Len() > 0 {
+		if err := c.visit(&p.found); err != nil {
 			return err
 		}
 	}
