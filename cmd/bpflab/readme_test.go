@@ -51,7 +51,7 @@ func (sh shell) run(command string) (string, error) {
 func (sh shell) testConsole(t *testing.T) {
 	for _, c := range readmeCommands(t, "console") {
 		t.Run(c.command, func(t *testing.T) {
-			for _, tool := range []string{"tcpdump", "iptables"} {
+			for _, tool := range []string{"tcpdump"} {
 				if strings.Contains(" "+c.command, " "+tool+" ") {
 					require.Command(t, tool)
 				}
