@@ -55,7 +55,7 @@ type Returns struct {
 // Options say where and how a translated program is to run.
 type Options struct {
 	Hook    abi.Hook
-	Access  Access
+	Access  Access   // Abs, the zero value, is for sockets and tc
 	Returns *Returns // nil for what the hook takes for pass and drop
 }
 
