@@ -13,8 +13,9 @@ import (
 	"github.com/bpflab/bpflab/vm/replay"
 )
 
-// The engines for eBPF programs, by the names that --engine takes.
+// The engines, by the names that --engine takes.
 const (
+	engineClassic = "cbpf"    // the interpreter of classic programs; all others are for eBPF
 	engineChecked = "checked" // the interpreter, checking every access: it takes programs that are not proved
 	engineInterp  = "interp"  // the interpreter, spared the checks by a proof
 	engineJIT     = "jit"     // machine code

@@ -32,13 +32,13 @@ type worker struct {
 // engineNames returns the names of the engines that the flags ask for.
 func (m *matchRun) engineNames() (names []string, err error) {
 	switch m.engine {
-	case "all":
-		names = []string{"cbpf", "interp"}
+	case engineAll:
+		names = []string{engineClassic, engineInterp}
 		if jit.Supported() == nil {
-			names = append(names, "jit")
+			names = append(names, engineJIT)
 		}
-		names = append(names, "kernel")
-	case "auto", "cbpf", "interp", "jit", "kernel":
+		names = append(names, engineKernel)
+	case "auto", engineClassic, engineInterp, engineJIT, engineKernel:
 		names = []string{m.engine}
 	default:
 		return nil, usagef("--engine takes auto, %s, not %q", engineWords, m.engine)
@@ -71,7 +71,7 @@ func (w *worker) engines(v variant) (engines []engine.Engine, err error) {
 	}
 	for _, name := range w.names {
 		e, err := newEngine(name, prog)
-		if err != nil && name == "kernel" && len(w.names) > 1 {
+		if err != nil && name == engineKernel && len(w.names) > 1 {
 			if errors.Is(err, kernel.ErrNotSupported) { // as on a host without machine code
 				continue
 			}
@@ -102,7 +102,7 @@ func (m *matchRun) close() (err error) {
 // the packet's length.
 func sideOf(e engine.Engine) replay.Side {
 	s := replay.Side{Engine: e}
-	if e.Name() == "kernel" {
+	if e.Name() == engineKernel {
 		s.Verdict = replay.NonZero
 	}
 	return s
@@ -126,65 +126,40 @@ func (m *matchRun) tellPassed() {
 	}
 }
 
-// newEngine makes an engine that runs a classic program. The eBPF engines get
-// its translation for a socket, whose return value is the classic one.
+// newEngine makes an engine that runs a classic program.
 func newEngine(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
 	switch name {
-	case "cbpf":
-		return vm.NewClassic(prog, vm.Options{})
+	case engineKernel:
+		e, err := kernel.NewClassic(prog)
+		if err != nil {
+			return nil, statusError{exitUnsupported, fmt.Errorf("engine kernel: %w", err)}
+		}
+		return e, nil
 	case "auto":
 		// The one machine takes longer programs than the other.
-		if e, err := newJIT(prog); err == nil {
+		if e, err := newTranslated(engineJIT, prog); err == nil {
 			return e, nil
 		}
-		return vm.NewClassic(prog, vm.Options{})
+	case engineInterp, engineJIT:
+		return newTranslated(name, prog)
 	}
-	var e engine.Engine
-	var err error
-	switch name {
-	case "jit":
-		e, err = newJIT(prog)
-	case "kernel":
-		e, err = kernel.NewClassic(prog)
-	default:
-		e, err = newInterp(prog)
-	}
-	switch {
-	case errors.Is(err, jit.ErrUnsupported), err != nil && name == "kernel":
-		return nil, statusError{exitUnsupported, fmt.Errorf("engine %s: %w", name, err)}
-	case err != nil:
+	return vm.NewClassic(prog, vm.Options{})
+}
+
+// newTranslated makes an eBPF engine of the translation for a socket, whose
+// return value is the classic one.
+func newTranslated(name string, prog []bpf.RawInstruction) (engine.Engine, error) {
+	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
+	if err != nil {
 		return nil, fmt.Errorf("engine %s: %w", name, err)
 	}
-	return e, nil
-}
-
-func newInterp(prog []bpf.RawInstruction) (engine.Engine, error) {
-	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
-	if err != nil {
-		return nil, err
-	}
-	return vm.New(lifted.Type, lifted.Insns, vm.Options{})
-}
-
-// newJIT makes machine code: what it runs has to be proved first.
-func newJIT(prog []bpf.RawInstruction) (engine.Engine, error) {
-	if err := jit.Supported(); err != nil {
-		return nil, err
-	}
-	lifted, err := lift.Lift(prog, lift.Options{Hook: abi.HookSocket, Access: lift.Abs})
-	if err != nil {
-		return nil, err
-	}
-	proof, report := verifier.Verify(&verifier.Program{Type: lifted.Type, Insns: lifted.Insns}, verifier.Options{})
-	if proof == nil {
-		return nil, report
-	}
-	e, err := jit.New(vm.Options{}, proof)
+	program := &verifier.Program{Type: lifted.Type, Insns: lifted.Insns}
+	e, err := newMachine(name, &runnable{programs: []*verifier.Program{program}}, vm.Options{})
 	if err != nil {
 		return nil, err
 	}
 	if err := e.Run(nil, nil); err != nil { // compiles
-		return nil, errors.Join(err, e.Close())
+		return nil, errors.Join(fmt.Errorf("engine %s: %w", name, err), e.Close())
 	}
 	return e, nil
 }
