@@ -38,12 +38,14 @@ func unclaimed() []byte {
 // missed, and neither for all interfaces.
 func TestAttachLosses(t *testing.T) {
 	l := newLab(t)
-	r := startAttach(t, 1, "--netns", l.ns, "-c", "3", "--to", "socket:a", "vlan 7")
-	l.send(t, unclaimed(), unclaimed(), unclaimed())
-	if r.end(t); !strings.Contains(r.said(), "3 packets matched, 3 shown, 0 lost for want of room, 0 missed by the interface, 3 dropped on the way in\n") {
-		t.Error(r.said())
+	for range 2 { // each counts from its own beginning
+		r := startAttach(t, 1, "--netns", l.ns, "-c", "3", "--to", "socket:a", "vlan 7")
+		l.send(t, unclaimed(), unclaimed(), unclaimed())
+		if r.end(t); !strings.Contains(r.said(), "3 packets matched, 3 shown, 0 lost for want of room, 0 missed by the interface, 3 dropped on the way in\n") {
+			t.Error(r.said())
+		}
 	}
-	r = startAttach(t, 1, "--netns", l.ns, "-c", "1", "--to", "socket:any", "udp")
+	r := startAttach(t, 1, "--netns", l.ns, "-c", "1", "--to", "socket:any", "udp")
 	l.send(t, datagram(53, 60))
 	if r.end(t); !strings.HasSuffix(r.said(), " 1 shown, 0 lost for want of room\n") {
 		t.Error(r.said())

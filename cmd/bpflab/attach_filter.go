@@ -178,10 +178,8 @@ func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, link cbpf
 	if err != nil {
 		return err
 	}
-	c, loaded, err := r.load(&object.Linked{Programs: []object.LinkedProgram{{
-		Program: &object.Program{Name: "bpflab_filter", Type: lifted.Type, License: "Dual BSD/GPL"},
-		Insns:   lifted.Insns,
-	}}}, nil)
+	p := linkedProgram("bpflab_filter", lifted.Type, lifted.Insns)
+	c, loaded, err := r.load(&object.Linked{Programs: []object.LinkedProgram{p}}, nil)
 	if err != nil {
 		return err
 	}
@@ -191,13 +189,27 @@ func (r *attachRun) captureClassic(ctx context.Context, h kernel.Hook, link cbpf
 
 // capture captures at a socket.
 func (r *attachRun) capture(ctx context.Context, h kernel.Hook, o kernel.CaptureOptions) error {
+	c, err := r.openCapture(h, o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return r.readCapture(ctx, c, h)
+}
+
+// openCapture begins to capture at a socket as the flags say.
+func (r *attachRun) openCapture(h kernel.Hook, o kernel.CaptureOptions) (*kernel.Capture, error) {
 	o.Netns, o.Promiscuous, o.SnapLen = r.options.Netns, r.options.Promiscuous, r.snapLen
 	c, err := kernel.OpenCapture(h.Where, o)
 	if err != nil {
-		return r.refused(err)
+		return nil, r.refused(err)
 	}
-	defer c.Close()
 	r.say("attached to %v", h)
+	return c, nil
+}
+
+// readCapture shows what is captured, and in the end what was lost.
+func (r *attachRun) readCapture(ctx context.Context, c *kernel.Capture, h kernel.Hook) error {
 	n, err := r.readPackets(ctx, c, c.LinkType(), func() error { c.Stop(); return nil })
 	return errors.Join(err, r.sayCaptured(c, h, n))
 }

@@ -68,15 +68,12 @@ func plainLinked(file string, data []byte, h kernel.Hook) (*object.Linked, error
 		return nil, err
 	}
 	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-	p := &object.Program{Name: name, Type: h.Kind.Type(), License: "Dual BSD/GPL"}
+	p := linkedProgram(name, h.Kind.Type(), plain.Insns)
 	if h.Kind == kernel.HookTracepointBTF {
 		const rawTracepoint = 23 // BPF_TRACE_RAW_TP
 		p.AttachType, p.AttachTo = rawTracepoint, h.Where
 	}
-	return &object.Linked{
-		Programs: []object.LinkedProgram{{Program: p, Insns: plain.Insns}},
-		Maps:     plain.Maps,
-	}, nil
+	return &object.Linked{Programs: []object.LinkedProgram{p}, Maps: plain.Maps}, nil
 }
 
 // attachObject runs the programs of an object.
@@ -265,17 +262,11 @@ func (s *show) attach(p *kernel.Program, at placement, dir string) error {
 }
 
 // beginCapture captures what a program lets through at a socket.
-func (s *show) beginCapture(p *kernel.Program, h kernel.Hook) error {
+func (s *show) beginCapture(p *kernel.Program, h kernel.Hook) (err error) {
 	if s.capture != nil {
 		return usagef("one socket is captured from at a time")
 	}
-	c, err := kernel.OpenCapture(h.Where, kernel.CaptureOptions{
-		Program: p, Netns: s.options.Netns, Promiscuous: s.options.Promiscuous, SnapLen: s.snapLen,
-	})
-	if err != nil {
-		return s.refused(err)
-	}
-	s.capture, s.socket = c, h
-	s.say("attached to %v", h)
-	return nil
+	s.capture, err = s.openCapture(h, kernel.CaptureOptions{Program: p})
+	s.socket = h
+	return err
 }

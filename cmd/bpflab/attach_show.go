@@ -105,7 +105,7 @@ func (s *show) run(ctx context.Context) error {
 		begin(func() error { return w.run(detached, s.every) })
 	}
 	if s.capture != nil {
-		begin(func() error { return s.readCapture(ctx) })
+		begin(func() error { return s.readCapture(ctx, s.capture, s.socket) })
 	}
 	begin(func() error {
 		<-ctx.Done()
@@ -123,12 +123,6 @@ func (s *show) run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(all...)
-}
-
-// readCapture shows the packets of a program at a socket.
-func (s *show) readCapture(ctx context.Context) error {
-	n, err := s.readPackets(ctx, s.capture, s.capture.LinkType(), func() error { s.capture.Stop(); return nil })
-	return errors.Join(err, s.sayCaptured(s.capture, s.socket, n))
 }
 
 // A recordReader reads the records of a map.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/ebpf/object"
@@ -66,15 +68,17 @@ func (r *runnable) forKernel() *object.Linked {
 	}
 	l := &object.Linked{Maps: r.programs[0].Maps}
 	for _, p := range r.programs {
-		name := p.Name
-		if name == "" {
-			name = "program"
-		}
-		l.Programs = append(l.Programs, object.LinkedProgram{
-			Program: &object.Program{Name: name, Type: p.Type, License: "Dual BSD/GPL"}, Insns: p.Insns, Absent: p.Absent,
-		})
+		program := linkedProgram(cmp.Or(p.Name, "program"), p.Type, p.Insns)
+		program.Absent = p.Absent
+		l.Programs = append(l.Programs, program)
 	}
 	return l
+}
+
+// linkedProgram is a program that comes from no object in the form that the
+// kernel path takes.
+func linkedProgram(name string, t abi.ProgType, insns []ebpf.Instruction) object.LinkedProgram {
+	return object.LinkedProgram{Program: &object.Program{Name: name, Type: t, License: "Dual BSD/GPL"}, Insns: insns}
 }
 
 func (k *kernelMachine) makeTwins(cpus int) (err error) {

@@ -76,10 +76,8 @@ func (s *subject) forKernel() *object.LinkedProgram {
 	if s.linked != nil {
 		return s.linked
 	}
-	return &object.LinkedProgram{
-		Program: &object.Program{Name: s.Name, Type: s.Type, License: "Dual BSD/GPL"},
-		Insns:   s.Insns,
-	}
+	p := linkedProgram(s.Name, s.Type, s.Insns)
+	return &p
 }
 
 func (v *verifyRun) printKernel(k *kernelVerdict) {

@@ -231,6 +231,25 @@ func TestAttachInterfaces(t *testing.T) {
 	}
 }
 
+// TestAttachSockets runs a program on the packets of all interfaces, at both
+// ends, and makes one interface promiscuous for as long as it is attached.
+func TestAttachSockets(t *testing.T) {
+	n := newNetwork(t)
+	c := newCounter(t, "counting", counting("", 0), object.Program{Type: abi.SocketFilter})
+	a := attach(t, c.Program, "socket:any", kernel.AttachOptions{})
+	n.send(t, 7)
+	c.expect(t, 14)
+	a.Close()
+	a = attach(t, c.Program, "socket:a", kernel.AttachOptions{Promiscuous: true})
+	if n := promiscuity(t, "a"); n != 1 {
+		t.Errorf("the interface is promiscuous %d times", n)
+	}
+	a.Close()
+	if n := promiscuity(t, "a"); n != 0 {
+		t.Errorf("behind the attachment the interface is promiscuous %d times", n)
+	}
+}
+
 // TestAttachGeneric makes the driver refuse: a loopback has no XDP.
 func TestAttachGeneric(t *testing.T) {
 	newNetwork(t)

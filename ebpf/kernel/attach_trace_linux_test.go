@@ -233,6 +233,28 @@ func TestAttachPin(t *testing.T) {
 		t.Error(err)
 	}
 	attach(t, c.Program, "xdp:a", kernel.AttachOptions{}).Close() // what was refused has left nothing
+
+	// Of both ways the second one cannot be pinned.
+	both := newCounter(t, "both", "r0 = 1\nexit", object.Program{Type: abi.CGroupSKB})
+	if err := os.Mkdir(filepath.Join(bpffs, "group-out"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at := kernel.Hook{Kind: kernel.HookCGroup, Where: controlGroup(t)}
+	if _, err := both.Attach(at, kernel.AttachOptions{Pin: filepath.Join(bpffs, "group")}); !errors.Is(err, kernel.ErrInUse) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(bpffs, "group-in")); !os.IsNotExist(err) {
+		t.Errorf("one of two is left pinned: %v", err)
+	}
+
+	// What has been pinned can end with Close again.
+	a = attach(t, c.Program, "xdp:a", kernel.AttachOptions{Pin: pin})
+	if err := errors.Join(a.Unpin(), a.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(pin); !os.IsNotExist(err) || len(attachedTo(t, "a")) > 0 {
+		t.Errorf("left are %v and %v", attachedTo(t, "a"), err)
+	}
 }
 
 // TestAttachKill kills a process that has attached programs.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,39 @@ func TestCaptureBeginsFiltered(t *testing.T) {
 	}
 	close(stop)
 	<-stopped
+}
+
+// Who gets hold of a capture's socket cannot take its filter off, of either kind.
+func TestCaptureLocked(t *testing.T) {
+	require.Root(t)
+	available(t)
+	w := newWire(t)
+	extended := load(t, abi.SocketFilter, "r0 = 0\nexit")
+	for _, o := range []kernel.CaptureOptions{{Filter: keep(1)}, {Program: extended}} {
+		c := open(t, w.there, o)
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sockets := 0
+		for _, entry := range open {
+			fd, err := strconv.Atoi(entry.Name())
+			if err != nil || fd == w.fd {
+				continue
+			}
+			if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain != unix.AF_PACKET {
+				continue
+			}
+			sockets++
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != unix.EPERM {
+				t.Errorf("taking the filter off: %v", err)
+			}
+		}
+		if sockets != 1 {
+			t.Errorf("%d sockets", sockets)
+		}
+		c.Close()
+	}
 }
 
 func compile(t testing.TB, expr, device string) []bpf.RawInstruction {
