@@ -65,6 +65,9 @@ func (r *Records) Next() (data []byte, lost uint64, err error) {
 	} else {
 		err = r.perf.ReadInto(&r.cpu)
 		data, lost = r.cpu.RawSample, r.cpu.LostSamples
+		if lost > 0 { // there is no record, only the library's buffer
+			data = nil
+		}
 	}
 	switch {
 	case err == nil:

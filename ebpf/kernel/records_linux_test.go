@@ -11,6 +11,7 @@ import (
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/ebpf/kernel"
 	"github.com/bpflab/bpflab/ebpf/object"
+	"github.com/bpflab/bpflab/testdata/require"
 )
 
 // TestRecords reads what a program puts into a ring buffer and into a perf event
@@ -79,5 +80,72 @@ func TestRecords(t *testing.T) {
 		if err := records.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestRecordsLost fills a perf buffer. How many records did not fit the kernel
+// tells with the next one that does.
+func TestRecordsLost(t *testing.T) {
+	newNetwork(t)
+	var all, one unix.CPUSet // each processor has a buffer of its own
+	one.Set(0)
+	if err := errors.Join(unix.SchedGetaffinity(0, &all), unix.SchedSetaffinity(0, &one)); err != nil {
+		require.Skip(t, "needs to choose the processor: %v", err)
+	}
+	defer unix.SchedSetaffinity(0, &all)
+	l := linked(t, "records", `
+		r2 = 7
+		*(u64 *)(r10 -512) = r2
+		r2 = map[records]
+		w3 = -1
+		r4 = r10
+		r4 += -512
+		r5 = 512
+		call bpf_perf_event_output
+		r0 = 0
+		exit`, abi.MapSpec{Name: "records", Kind: abi.PerfEventArray, KeySize: 4, ValueSize: 4})
+	l.Programs[0].Program = &object.Program{Name: "records", Type: abi.SchedCLS, License: "GPL"}
+	c := collection(t, l)
+	p, _, err := c.Load(&l.Programs[0])
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	m, err := c.Map("records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := m.Records()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Close()
+	run := func(times int) (read, lost uint64) {
+		for range times {
+			if _, _, err := p.TestRun(packet(60)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := records.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			data, missing, err := records.Next()
+			switch {
+			case err == io.EOF:
+				return read, lost
+			case err != nil:
+				t.Fatal(err)
+			case data != nil:
+				read++
+			}
+			lost += missing
+		}
+	}
+	read, lost := run(600)
+	if read == 0 || read == 600 || lost != 0 {
+		t.Errorf("%d records read, %d lost", read, lost)
+	}
+	if last, lost := run(1); last != 1 || read+lost != 600 {
+		t.Errorf("of 600 records %d were read, of one %d, and %d lost", read, last, lost)
 	}
 }
