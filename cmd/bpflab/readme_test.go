@@ -107,7 +107,8 @@ func (sh shell) testLive(t *testing.T) {
 		}
 		t.Run(command, func(t *testing.T) {
 			short := strings.Replace(command, "bpflab attach", "bpflab attach --for 0.2s", 1)
-			out, err := sh.run("unshare -n sh -ec '\n" +
+			out, err := sh.run("unshare -n -m sh -ec '\n" +
+				"[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing\n" +
 				"ip link add eth0 type veth peer name eth1\nip link set eth0 up\nip link set eth1 up\n" +
 				strings.ReplaceAll(short, "'", `'\''`) + "'")
 			if err != nil {
