@@ -122,7 +122,9 @@ func (c *compiler) framePointer(slot int, op amd64.ALUOp) {
 	switch {
 	case top && op == amd64.Sub:
 		c.asm.MovRI(fp, uint64(c.at.StackTop)-vm.StackSize)
-	case top: // code of the program itself knows where its stack is
+	case top && c.p.live[slot]&frameReg == 0: // code of the program itself knows where its stack is
+	case top:
+		c.asm.MovRI(fp, uint64(c.at.StackTop))
 	default:
 		c.asm.ALUImm(op, amd64.W32, fp, vm.StackSize)
 	}

@@ -112,3 +112,44 @@ func TestDepthOfTailCalls(t *testing.T) {
 	}
 	sameAsInterpreter(t, callPackets(3), self, proof)
 }
+
+// TestFramePointerAsOperand reads R10 itself behind a call: as a rule its value is
+// a part of an address, and no register has to hold it.
+func TestFramePointerAsOperand(t *testing.T) {
+	const f = `
+		exit
+	f:	r0 = 0
+		*(u64 *)(r10 - 8) = r0
+		exit`
+	for name, text := range map[string]string{
+		"compared": `
+			r7 = r10
+			call f
+			r0 = 1
+			if r10 == r7 goto out
+			r0 = 2
+		out:`,
+		"stored and released": `
+			call f
+			store_release((u64 *)(r10 - 8), r10)
+			r1 = *(u64 *)(r10 - 8)
+			*(u32 *)(r1 - 16) = 7
+			r0 = *(u32 *)(r10 - 16)`,
+		"added": `
+			*(u64 *)(r10 - 8) = 1
+			call f
+			lock *(u64 *)(r10 - 8) += r10
+			r0 = *(u64 *)(r10 - 8)`,
+		"in a function": `
+			call g
+			exit
+		g:	r7 = r10
+			call f
+			r0 = 1
+			if r10 == r7 goto out
+			r0 = 2
+		out:`,
+	} {
+		t.Run(name, func(t *testing.T) { sameAsInterpreter(t, callPackets(3), nil, proveText(t, abi.SchedCLS, text+f)) })
+	}
+}
