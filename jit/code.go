@@ -12,6 +12,7 @@ type compiled struct {
 	entries []int32 // where Go enters, by slot counted through all programs
 	leave   uintptr // address of compiler.leave
 	start   uintptr // address of lean code
+	packet  uint32  // where packets are, as lean code has it
 	chunk   int     // how many packets lean code may go through before it must come back to Go
 	perCPU  bool    // it takes values of the processor
 	leaves  bool    // lean code leaves for calls
@@ -39,6 +40,7 @@ func (c *compiler) finish() (out *compiled, err error) {
 	}
 	switch {
 	case c.lean:
+		out.packet = c.at.Packet
 		out.start, out.chunk = out.at(finished.LabelOffset(c.batch)), max(1, slice/len(c.p.insns))
 	case c.has.functions:
 		out.leave = out.at(finished.LabelOffset(c.leave))

@@ -79,8 +79,14 @@ func (p place) inRegister() bool { return p.reg != amd64.NoReg }
 
 // reach is the end of the addresses that are in an instruction as the distance
 // from the base, 32 bits with a sign. What a machine has of its own lies below,
-// as it comes before the maps, but for that of machines that share them.
+// as it comes before the maps, but for that of machines that share them: see
+// inReach.
 const reach = 1 << 31
+
+// inReach reports whether all that a machine has of its own lies there. Packets
+// come last, and move behind the maps when a longer one comes than there was room
+// for.
+func inReach(l vm.Layout) bool { return uint64(l.Packet)+uint64(l.Room) <= reach }
 
 // inArena is memory at an address below reach that is known when compiling.
 func inArena(addr uint32) amd64.Mem { return amd64.At(baseReg, int32(addr)) }

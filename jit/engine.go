@@ -83,6 +83,11 @@ func (e *Engine) Select(name string) error {
 	if err := e.machine.Select(name); err != nil {
 		return err
 	}
+	return e.dropLean()
+}
+
+// dropLean throws lean code away that is not that of the next packet any more.
+func (e *Engine) dropLean() error {
 	err := e.lean.close()
 	e.lean, e.tried = nil, false
 	return err
@@ -106,12 +111,12 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 	}
 	o.CPUs = e.options.CPUs
 	other := newEngine(m, o, e.proofs)
-	if l := other.native.Layout(); l.Packet+uint32(l.Room) > reach {
+	if !inReach(other.native.Layout()) {
 		return nil, errors.Join(errors.New("the maps fill the part of memory that machine code reaches directly: engines cannot share them"), m.Close())
 	}
 	// Lookups now have to expect that elements move.
-	err = errors.Join(e.code.close(), e.lean.close())
-	e.code, e.lean, e.tried = nil, nil, false
+	err = errors.Join(e.code.close(), e.dropLean())
+	e.code = nil
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -139,23 +144,30 @@ func (e *Engine) run(in []engine.Packet, out []engine.Result) error {
 	if err := e.prepare(); err != nil {
 		return err
 	}
-	if e.lean == nil {
-		return e.runAll(in, out)
-	}
-	for len(in) > 0 {
+	for len(in) > 0 && e.lean != nil {
 		n, err := e.look(in, out)
+		if n == 0 && err == nil {
+			n, err = 1, e.runBailed(in[:1], out[:1])
+		}
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			if err := e.runAll(in[:1], out[:1]); err != nil {
-				return err
-			}
-			n = 1
-		}
 		in, out = in[n:], out[n:]
 	}
-	return nil
+	if len(in) == 0 {
+		return nil
+	}
+	return e.runAll(in, out)
+}
+
+// runBailed runs a packet that lean code cannot judge. One for which there was no
+// room makes the machine put all packets elsewhere from then on, and programs see
+// where.
+func (e *Engine) runBailed(in []engine.Packet, out []engine.Result) error {
+	if err := e.runAll(in, out); err != nil || e.native.Layout().Packet == e.lean.packet {
+		return err
+	}
+	return errors.Join(e.dropLean(), e.prepare())
 }
 
 // RunContext is Run with an end: when the context is done, the program that is

@@ -120,6 +120,9 @@ func emitLean(n *vm.Native, t tuning, proofs []*verifier.Proof) *compiler {
 		return nil
 	}
 	c := newCompiler(n, t)
+	if !inReach(c.at) {
+		return nil
+	}
 	entry := n.Entry()
 	p := c.addProgram(proofs[entry], n.Programs()[entry][0])
 	c.findTraits()

@@ -45,3 +45,46 @@ func TestReach(t *testing.T) {
 		}
 	}
 }
+
+// TestPacketOutOfReach has a packet for which there is room behind such a map
+// only, where lean code cannot have it.
+func TestPacketOutOfReach(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, `
+		.map big type array key 4 value 1048576 entries 2500
+		r2 = *(u32 *)(r1 + 76)
+		r3 = *(u32 *)(r1 + 80)
+		r4 = r2
+		r4 += 14
+		r0 = 1
+		if r4 > r3 goto out
+		r0 = *(u8 *)(r2 + 13)
+	out:	exit`, vm.Options{})
+	in := []engine.Packet{{Data: make([]byte, 64)}, {Data: make([]byte, 1<<19)}, {Data: make([]byte, 64)}, {Data: make([]byte, 13)}}
+	in[0].Data[13], in[1].Data[13], in[2].Data[13] = 7, 8, 9
+	for range 2 {
+		var out [4]engine.Result
+		if err := e.Run(in, out[:]); err != nil || out[0].R0 != 7 || out[1].R0 != 8 || out[2].R0 != 9 || out[3].R0 != 1 {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if err := e.Select(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAddressesMove has a program that notes where packets are, and a packet that
+// moves them.
+func TestAddressesMove(t *testing.T) {
+	in := make([]engine.Packet, 3)
+	for i := range in {
+		in[i].Data = make([]byte, 64)
+	}
+	in[1].Data = make([]byte, 1<<19)
+	sameAsInterpreter(t, in, nil, proveText(t, abi.SchedCLS, `
+		.map place type array key 4 value 8 entries 1
+		r2 = *(u32 *)(r1 + 76)
+		r1 = map[place][0]+0
+		*(u64 *)(r1 + 0) = r2
+		r0 = 1
+		exit`))
+}
