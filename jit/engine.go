@@ -28,6 +28,7 @@ type Engine struct {
 	frames   []engine.Frame
 	results  []uint32
 	batch    batchArgs // in memory that does not move, as stacks do
+	fault    error     // of Verdicts, for Run to tell
 	options  vm.Options
 	tuning   tuning
 	ctx      context.Context // of the run
@@ -128,8 +129,13 @@ func (e *Engine) Share(o vm.Options) (*Engine, error) {
 var errClosedEngine = errors.New("the engine is closed")
 
 // Run runs the program over each packet; see [engine.Engine] and
-// [vm.Machine.Run]. An error is a [*Fault] if machine code did what it must not.
+// [vm.Machine.Run]. An error is a [*Fault] if machine code did what it must not,
+// which may have been in a call of Verdicts before.
 func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
+	if err := e.fault; err != nil {
+		e.fault = nil
+		return err
+	}
 	err := e.run(in, out)
 	if fault := (*Fault)(nil); err != nil && errors.As(err, &fault) {
 		e.findCause(fault, in)
@@ -307,6 +313,7 @@ func (e *Engine) look(in []engine.Packet, out []engine.Result) (int, error) {
 	}
 	e.results = append(e.results[:0], make([]uint32, len(in))...)
 	n, err := e.verdicts(e.frames, e.results)
+	clear(e.frames) // which hold packets of the caller
 	for i := range n {
 		out[i] = engine.Result{Return: e.results[i], R0: uint64(e.results[i]), Data: in[i].Data}
 	}
@@ -328,13 +335,29 @@ func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int)
 	if e.lean == nil && (e.closed || e.prepare() != nil || e.lean == nil) || e.lean.perCPU {
 		return 0
 	}
-	// Run finds a fault again, and tells.
+	var err error
 	if len(frames) <= e.lean.chunk { // as single packets are, for which a call more counts
-		judged, _ = e.judge(frames, verdicts)
+		judged, err = e.judge(frames, verdicts)
 	} else {
-		judged, _ = e.verdicts(frames, verdicts)
+		judged, err = e.verdicts(frames, verdicts)
+	}
+	if err != nil {
+		e.keepFault(err, frames[judged:])
 	}
 	return judged
+}
+
+// keepFault keeps a fault for Run, which would not find the same one again: what
+// the program had done to maps before, it would do twice.
+func (e *Engine) keepFault(err error, frames []engine.Frame) {
+	e.fault = err
+	if fault := (*Fault)(nil); errors.As(err, &fault) {
+		in := make([]engine.Packet, min(len(frames), e.lean.chunk))
+		for i := range in {
+			in[i] = engine.Packet{Data: frames[i].Data, WireLen: frames[i].WireLen}
+		}
+		e.findCause(fault, in)
+	}
 }
 
 // verdicts runs lean code over packets, as many at a time as it may without
@@ -380,6 +403,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, er
 	}
 	debug.SetPanicOnFault(panicOnFault)
 	done = true
+	e.batch.frames = nil // the packets are the caller's
 	if x.Why == whyBail {
 		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), nil
 	}

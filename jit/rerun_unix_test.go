@@ -91,6 +91,54 @@ func TestFaultOfTheCompiler(t *testing.T) {
 	}
 }
 
+// TestFaultOfVerdicts has a program that counts packets before it comes to such an
+// instruction: Run tells of the fault that Verdicts has met, and no packet is
+// counted twice.
+func TestFaultOfVerdicts(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, `
+		.map values type array key 4 value 8192 entries 1
+		r6 = *(u32 *)(r1 + 0)
+		r1 = map[values][0]+0
+		r2 = 1
+		lock *(u64 *)(r1 + 0) += r2
+		*(u32 *)(r10 - 4) = 0
+		r1 = map[values]
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		if r0 == 0 goto out
+		if r6 != 13 goto good
+		r0 = *(u32 *)(r0 + 0x1234)
+		exit
+	good:	r0 = r6
+	out:	exit`, vm.Options{})
+	frames, verdicts := make([]engine.Frame, 20), make([]uint32, 20)
+	for i := range frames {
+		frames[i].WireLen = uint32(i)
+	}
+	if n := e.Verdicts(frames[:13], verdicts); n != 13 {
+		t.Fatalf("%d frames judged", n)
+	}
+	spoil(t, e.lean)
+	from := 2 + e.Verdicts(frames[2:], verdicts)
+	var out [20]engine.Result
+	in := make([]engine.Packet, len(frames)-from)
+	fault := (*Fault)(nil)
+	if err := e.Run(in, out[:]); !errors.As(err, &fault) || fault.Checked != nil {
+		t.Errorf("no fault: %v", err)
+	}
+	value := make([]byte, 8192)
+	if err := e.Maps().ByName("values").Lookup(le32(0), value); err != nil || binary.LittleEndian.Uint64(value) != 13+12 {
+		t.Errorf("%d packets are counted, %v", binary.LittleEndian.Uint64(value), err)
+	}
+	if n := e.Verdicts(frames[14:], verdicts); n != 6 || verdicts[5] != 19 {
+		t.Errorf("after the fault: %d judged, %d", n, verdicts)
+	}
+	if err := e.Run(in[:1], out[:]); err != nil {
+		t.Errorf("the fault is told again: %v", err)
+	}
+}
+
 // TestFaultOfTheVerifier has a program that no verifier may accept: the checked
 // run names the instruction and the packet. What it does depends on the map.
 func TestFaultOfTheVerifier(t *testing.T) {

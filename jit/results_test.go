@@ -2,7 +2,10 @@ package jit
 
 import (
 	"context"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm"
@@ -48,4 +51,29 @@ func TestSignedLength(t *testing.T) {
 		r0 = *(s32 *)(r1 + 0)
 		r0 >>= 40
 		exit`))
+}
+
+// TestPacketsAreLetGo: an engine keeps no packet of its caller's alive.
+func TestPacketsAreLetGo(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, "r0 = *(u32 *)(r1 + 0)\nexit", vm.Options{})
+	var collected atomic.Int32
+	func() {
+		in := callPackets(20)
+		frames := make([]engine.Frame, len(in))
+		for i := range in {
+			in[i].Data = make([]byte, 64)
+			frames[i].Data = in[i].Data
+			runtime.AddCleanup(&in[i].Data[0], func(*atomic.Int32) { collected.Add(1) }, &collected)
+		}
+		if err := e.Run(in, make([]engine.Result, len(in))); err != nil {
+			t.Fatal(err)
+		}
+		e.Verdicts(frames, make([]uint32, len(in)))
+	}()
+	for deadline := time.Now().Add(5 * time.Second); collected.Load() < 20; {
+		if runtime.GC(); time.Now().After(deadline) {
+			t.Fatalf("%d of 20 packets are gone", collected.Load())
+		}
+	}
+	runtime.KeepAlive(e)
 }
