@@ -7,9 +7,10 @@ import "golang.org/x/sys/unix"
 // Moves says that the base of an arena moves when it grows.
 const Moves = false
 
-// reserve maps the range without access and without a claim on swap space.
+// reserve maps the range without access and, where that has to be said, without a
+// claim on swap space.
 func reserve() ([]byte, error) {
-	return unix.Mmap(-1, 0, Size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	return unix.Mmap(-1, 0, Size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|noReserve)
 }
 
 // commit makes [start, end) accessible. Its pages are zero and cost nothing

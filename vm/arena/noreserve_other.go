@@ -1,0 +1,8 @@
+//go:build unix && !freebsd
+
+package arena
+
+import "golang.org/x/sys/unix"
+
+// noReserve makes a mapping without a claim on swap space.
+const noReserve = unix.MAP_NORESERVE
