@@ -31,6 +31,9 @@ func (c *compiler) assemble() amd64.Code {
 func (c *compiler) finish() (out *compiled, err error) {
 	finished := c.assemble()
 	out = &compiled{entries: make([]int32, c.slots())}
+	for slot := range out.entries {
+		out.entries[slot] = int32(len(finished.Bytes)) // where nothing but a trap is: see newMemory
+	}
 	for slot, l := range c.entries {
 		out.entries[slot] = int32(finished.LabelOffset(l))
 	}

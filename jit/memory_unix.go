@@ -30,8 +30,9 @@ const pageSize = 4096
 // makes no panic.
 var astray = bytes.Repeat([]byte{0xf4}, pageSize)
 
-// newMemory makes a copy of code executable. Nothing in code may depend on
-// where it lies. The error is the system's.
+// newMemory makes a copy of code executable, with at least one byte of astray
+// behind it. Nothing in code may depend on where it lies. The error is the
+// system's.
 func newMemory(code []byte) (*memory, error) {
 	if len(code) == 0 {
 		return nil, errors.New("executable memory: no code")
@@ -39,7 +40,7 @@ func newMemory(code []byte) (*memory, error) {
 	if piece, ok := theSharedCode().put(code); ok {
 		return &memory{bytes: piece, shared: true}, nil
 	}
-	size := (len(code) + pageSize - 1) &^ (pageSize - 1)
+	size := (len(code) + pageSize) &^ (pageSize - 1)
 	pages, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return nil, fmt.Errorf("executable memory: mmap of %d bytes: %w", size, err)

@@ -176,3 +176,15 @@ func TestFaultOfTheVerifier(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestNoEntry enters code at a slot that Go never has reason to enter at.
+func TestNoEntry(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, "call bpf_get_hash_recalc\nr0 = 2\nexit", vm.Options{})
+	var out [1]engine.Result
+	if err := e.Run(smallPacket, out[:]); err != nil || out[0].R0 != 2 {
+		t.Fatal(err, out[0])
+	}
+	if fault := (*Fault)(nil); !errors.As(guarded(e.code.entry(1), uintptr(e.native.Base()), nil), &fault) {
+		t.Error("it runs")
+	}
+}
