@@ -1,9 +1,6 @@
 package capture
 
 import (
-	"encoding/binary"
-	"math/bits"
-
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/vm/engine"
 )
@@ -87,19 +84,14 @@ func (r *Reader) frames(b *Batch) {
 // where they end.
 func (r *Reader) recordFrames(b *Batch) (n, at int) {
 	window, frames, starts := b.window, b.Frames, b.Starts[:len(b.Frames)]
-	headerLen, limit, bigEndian, lengths := r.headerLen, r.limit, r.bigEndian, r.lengths
-	for n < len(frames) && len(window)-at >= headerLen {
-		h := window[at : at+16]
-		capLen, wireLen := binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
-		if bigEndian {
-			capLen, wireLen = bits.ReverseBytes32(capLen), bits.ReverseBytes32(wireLen)
-		}
-		capLen, wireLen = lengths.sort(capLen, wireLen)
-		end := at + headerLen + int(capLen)
-		if capLen > limit || end > len(window) {
+	l := r.layout
+	for n < len(frames) && len(window)-at >= l.headerLen {
+		capLen, wireLen := l.sizes(window[at : at+16])
+		end := at + l.headerLen + int(capLen)
+		if capLen > l.limit || end > len(window) {
 			break
 		}
-		frames[n] = engine.Frame{Data: window[at+headerLen : end : end], WireLen: wireLen}
+		frames[n] = engine.Frame{Data: window[at+l.headerLen : end : end], WireLen: wireLen}
 		starts[n] = uint32(at)
 		n, at = n+1, end
 	}

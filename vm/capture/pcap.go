@@ -57,6 +57,23 @@ func (o lengthOrder) sort(first, second uint32) (capLen, wireLen uint32) {
 	return first, second
 }
 
+// A layout is what tells where the records of a pcap file end.
+type layout struct {
+	headerLen int    // of a record, 0 in pcapng
+	limit     uint32 // largest captured length believed
+	bigEndian bool   // in pcapng, the section at hand
+	lengths   lengthOrder
+}
+
+// sizes reads the two lengths in a record's header.
+func (l layout) sizes(header []byte) (capLen, wireLen uint32) {
+	first, second := binary.LittleEndian.Uint32(header[8:]), binary.LittleEndian.Uint32(header[12:])
+	if l.bigEndian {
+		first, second = bits.ReverseBytes32(first), bits.ReverseBytes32(second)
+	}
+	return l.lengths.sort(first, second)
+}
+
 // openPcap reads the file header: magic number, version, two unused fields,
 // snapshot length and link type.
 func (r *Reader) openPcap() error {
@@ -106,7 +123,7 @@ func (r *Reader) refillRecord() error {
 	default:
 		return r.failShort("packet header", r.headerLen, err)
 	}
-	capLen, _ := r.lengths.sort(r.uint32(r.rest[8:]), r.uint32(r.rest[12:]))
+	capLen, _ := r.sizes(r.rest)
 	if capLen > r.limit {
 		return r.fail("captured length %d is beyond %d, the most that this file can hold", capLen, r.limit)
 	}

@@ -18,14 +18,11 @@ const firstBuffer = 8 << 10
 // A Reader reads the packets of a capture, one after another.
 type Reader struct {
 	// The fields that Next touches for every packet of a pcap file.
-	rest      []byte // bytes read but not yet consumed: a window of buf up to its end
-	headerLen int    // length of a pcap record header, 0 in pcapng
-	limit     uint32 // largest captured length believed
-	bigEndian bool
-	lengths   lengthOrder
-	tick      int64 // nanoseconds per unit of a pcap record's fraction
-	count     int   // packets delivered
-	packet    Packet
+	rest []byte // bytes read but not yet consumed: a window of buf up to its end
+	layout
+	tick   int64 // nanoseconds per unit of a pcap record's fraction
+	count  int   // packets delivered
+	packet Packet
 
 	format      Format
 	interfaces  []Interface
@@ -120,7 +117,7 @@ func (r *Reader) Buffered() bool {
 	case len(r.rest) < r.headerLen:
 		return false
 	}
-	capLen, _ := r.lengths.sort(r.uint32(r.rest[8:]), r.uint32(r.rest[12:]))
+	capLen, _ := r.sizes(r.rest)
 	return capLen > r.limit || len(r.rest) >= r.headerLen+int(capLen)
 }
 
@@ -135,13 +132,10 @@ func (r *Reader) Next() (*Packet, error) {
 	h := b[:16]
 	sec := binary.LittleEndian.Uint32(h[0:])
 	fraction := binary.LittleEndian.Uint32(h[4:])
-	capLen := binary.LittleEndian.Uint32(h[8:])
-	wireLen := binary.LittleEndian.Uint32(h[12:])
 	if r.bigEndian {
 		sec, fraction = bits.ReverseBytes32(sec), bits.ReverseBytes32(fraction)
-		capLen, wireLen = bits.ReverseBytes32(capLen), bits.ReverseBytes32(wireLen)
 	}
-	capLen, wireLen = r.lengths.sort(capLen, wireLen)
+	capLen, wireLen := r.sizes(h)
 	end := r.headerLen + int(capLen)
 	if capLen > r.limit || end > len(b) {
 		return r.nextSlow()

@@ -1,9 +1,6 @@
 package capture
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // takeWhole consumes all packets that are there to their last byte, and in pcapng
 // the blocks between them as well. It looks at nothing of a packet but its
@@ -17,18 +14,12 @@ func (r *Reader) takeWhole() {
 }
 
 func (r *Reader) takeRecords() {
-	window, headerLen, limit := r.rest, r.headerLen, r.limit
-	bigEndian, lengths := r.bigEndian, r.lengths
+	window, l := r.rest, r.layout
 	n, at := 0, 0
-	for len(window)-at >= headerLen {
-		h := window[at : at+16]
-		capLen, wireLen := binary.LittleEndian.Uint32(h[8:]), binary.LittleEndian.Uint32(h[12:])
-		if bigEndian {
-			capLen, wireLen = bits.ReverseBytes32(capLen), bits.ReverseBytes32(wireLen)
-		}
-		capLen, _ = lengths.sort(capLen, wireLen)
-		end := at + headerLen + int(capLen)
-		if capLen > limit || end > len(window) {
+	for len(window)-at >= l.headerLen {
+		capLen, _ := l.sizes(window[at : at+16])
+		end := at + l.headerLen + int(capLen)
+		if capLen > l.limit || end > len(window) {
 			break
 		}
 		n, at = n+1, end
