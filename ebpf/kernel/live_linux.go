@@ -31,6 +31,7 @@ type Capture struct {
 	stopped atomic.Bool
 	down    bool // the device went down, and nothing has come since
 	last    int  // after Stop: blocks still to be delivered, -1 before that is known
+	read    uint64
 	closed  atomic.Bool
 
 	device  string
@@ -41,6 +42,7 @@ type Capture struct {
 	mu       sync.Mutex // guards what follows
 	counters *counters  // nil for AnyDevice
 	stats    CaptureStats
+	ended    bool // stats are final
 }
 
 // OpenCapture begins a capture on a device, or on all with [AnyDevice]. From
@@ -152,19 +154,24 @@ func (c *Capture) nextBlock() error {
 		}
 		switch {
 		case c.last == 0:
-			return io.EOF
+			return c.end()
 		case c.ring.ready():
 			if c.last > 0 {
 				c.last--
 			}
-			if c.ring.take(); c.ring.left > 0 {
+			c.ring.take()
+			c.read += uint64(c.ring.left)
+			if c.ring.left > 0 {
 				return nil
 			}
 			c.ring.release()
 		case c.last > 0 && c.ring.isEmpty():
-			return io.EOF
+			return c.end()
 		default:
-			if err := c.wait(); err != nil {
+			switch err := c.wait(); {
+			case err == io.EOF:
+				return c.end()
+			case err != nil:
 				return err
 			}
 		}
@@ -178,6 +185,22 @@ func (c *Capture) finish() {
 	c.last = c.ring.filled() + 1
 	// The only error is that of a closed socket, which wait will report.
 	_ = c.file.SetReadDeadline(time.Now().Add(2*c.latency + 20*time.Millisecond))
+}
+
+// end is the end after Stop. The kernel goes on to receive, and to count, what is
+// no part of the capture any more.
+func (c *Capture) end() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() || c.ended {
+		return io.EOF
+	}
+	if err := c.count(); err != nil {
+		return err
+	}
+	c.stats.Received = c.read + c.stats.Dropped
+	c.ended = true
+	return io.EOF
 }
 
 // wait returns when the kernel has filled a block, and at times before.
@@ -246,11 +269,12 @@ func (c *Capture) Stop() {
 	})
 }
 
-// Stats returns what the kernel has counted; after Close, up to then.
+// Stats returns what the kernel has counted; up to the end of the packets if
+// Stop has brought that about, and up to Close.
 func (c *Capture) Stats() (CaptureStats, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed.Load() {
+	if c.ended || c.closed.Load() {
 		return c.stats, nil
 	}
 	return c.stats, c.count()
@@ -292,7 +316,7 @@ func (c *Capture) Close() error {
 		return nil
 	}
 	var err error
-	if c.ring.mem != nil {
+	if c.ring.mem != nil && !c.ended {
 		err = c.count()
 	}
 	c.closed.Store(true)

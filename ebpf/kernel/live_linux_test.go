@@ -246,6 +246,24 @@ func TestCaptureBeginsFiltered(t *testing.T) {
 	<-stopped
 }
 
+// What comes when the packets have ended is no part of what was captured.
+func TestCaptureEndCounts(t *testing.T) {
+	require.Root(t)
+	w := newWire(t)
+	c := open(t, w.there, kernel.CaptureOptions{Latency: time.Millisecond})
+	w.send(t, make([]byte, 60), make([]byte, 60))
+	read := len(drain(t, c))
+	w.send(t, make([]byte, 60))
+	for range 2 { // also after Close
+		if stats, err := c.Stats(); err != nil || stats.Received != uint64(read) || read < 2 {
+			t.Errorf("%d packets were read, counted %+v, %v", read, stats, err)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Who gets hold of a capture's socket cannot take its filter off, of either kind.
 func TestCaptureLocked(t *testing.T) {
 	require.Root(t)
