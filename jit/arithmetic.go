@@ -67,9 +67,9 @@ func (c *compiler) immediate(ins ebpf.Instruction, x, y value) {
 	case n == 0 && op != ebpf.And:
 		c.asm.MovRR(amd64.W32, dst, dst)
 	case op == ebpf.And && !extends && x.bound() <= n && bits.OnesCount64(n+1) <= 1:
-	case op == ebpf.And && n == 0xff && x.isWord():
+	case op == ebpf.And && n == 0xff:
 		c.asm.MovZX(amd64.W8, dst, dst)
-	case op == ebpf.And && n == 0xffff && x.isWord():
+	case op == ebpf.And && n == 0xffff:
 		c.asm.MovZX(amd64.W16, dst, dst)
 	case op == ebpf.And && n>>31 == 0:
 		c.asm.ALUImm(amd64.And, amd64.W32, dst, int32(n)) // shorter, and the same

@@ -168,7 +168,6 @@ func (c *compiler) reciprocal32(ins ebpf.Instruction, d uint32) {
 		other = amd64.RDX
 	}
 	c.saving(dst, other, dst, func() {
-		c.asm.MovRR(amd64.W32, dst, dst)
 		c.asm.MovRR(amd64.W32, other, dst)
 		c.asm.MovRI(scratch, m)
 		c.asm.Imul(amd64.W64, scratch, other)

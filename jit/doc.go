@@ -44,14 +44,14 @@
 //
 // # Leaving and coming back
 //
-// What machine code cannot do it leaves for. It stores the registers that are
-// needed in the machine's state, says why and where to go on, and returns to Go
-// (engine.go): for a helper function, which Go then calls; for what changes the
-// course of the program (tail calls, callbacks), which the interpreter does for
-// that one instruction, because it works on the same state; and in loops after a
-// slice of instructions, so that other goroutines get the processor and a context
-// can end the run. Loops count their rounds for that, and nothing else is counted:
-// the instruction budget of a run is approximate, and engine.Result.Executed is 0.
+// What machine code cannot do it leaves for. It stores the registers that are needed
+// in the machine's state, says why and where to go on, and returns to Go (leave.go,
+// execute.go): for a helper function, which Go then calls; for what changes the
+// course of the program (tail calls, callbacks), which the interpreter does for that
+// one instruction, because it works on the same state; and in loops after a slice of
+// instructions, so that other goroutines get the processor and a context can end the
+// run. Loops count their rounds for that, and nothing else is counted: the
+// instruction budget of a run is approximate, and engine.Result.Executed is 0.
 //
 // # Lean code
 //
@@ -126,10 +126,11 @@
 //
 // # Files
 //
-// In reading order: engine.go, compile.go, flow.go, values.go, registers.go,
-// tuning.go (what tests can switch off), arithmetic.go, divide.go, access.go,
-// atomic.go, jump.go, call.go, packet.go, lookup.go, fuse.go, lean.go, code.go;
-// then what holds and enters machine code: memory_unix.go, memory_shared_linux.go,
+// In reading order: engine.go, execute.go, verdicts.go; compile.go, flow.go,
+// values.go, bounds.go, registers.go, tuning.go (what tests can switch off);
+// emit.go, arithmetic.go, divide.go, access.go, atomic.go, jump.go, call.go,
+// leave.go, packet.go, lookup.go, fuse.go, lean.go, batch.go, code.go; then what
+// holds and enters machine code: memory_unix.go, memory_shared_linux.go,
 // enter_amd64.s, guard.go, rerun.go, cpu_amd64.go, supported.go; and what shows it
 // (Listing): listing.go, listing_text.go. Package amd64 is the assembler.
 package jit

@@ -5,10 +5,8 @@ import (
 
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
-	"github.com/bpflab/bpflab/jit/amd64"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
-	"github.com/bpflab/bpflab/vm/engine"
 )
 
 // Lean code is for programs that only look: they neither change the packet nor
@@ -16,21 +14,6 @@ import (
 // call nothing that has to do with a packet, and have no loops. Such a program
 // needs no machine around each packet. Lean code runs it over many packets in one
 // go, and reads their bytes where they lie.
-
-const (
-	frameData    = int32(unsafe.Offsetof(engine.Frame{}.Data))
-	frameLen     = frameData + int32(unsafe.Sizeof(uintptr(0)))
-	frameWireLen = int32(unsafe.Offsetof(engine.Frame{}.WireLen))
-	frameSize    = int32(unsafe.Sizeof(engine.Frame{}))
-	verdictSize  = 4
-)
-
-// batchArgs is what lean code is given.
-type batchArgs struct {
-	frames   unsafe.Pointer // the first one
-	verdicts unsafe.Pointer
-	last     uintptr // behind the last frame: no pointer, as it may be that of other memory
-}
 
 // leanType tells where the fields that lean code knows lie in the context. It
 // says no for types whose packets start behind the link header.
@@ -147,12 +130,6 @@ func emitLean(n *vm.Native, t tuning, proofs []*verifier.Proof) *compiler {
 	return c
 }
 
-// batchPlaces are the numbers that lean code keeps of its own, in the order of
-// their use; the first three are those of batchArgs.
-func (c *compiler) batchPlaces() [4]*place {
-	return [4]*place{&c.frames, &c.verdicts, &c.last, &c.length}
-}
-
 // isDetached reports whether a call is one that has to do with maps alone, not
 // with a packet: lean code may leave for Go to do it.
 func (c *compiler) isDetached(p *program, slot int) bool {
@@ -169,34 +146,4 @@ func (c *compiler) isDetached(p *program, slot int) bool {
 		return true
 	}
 	return isClock(ins.Imm)
-}
-
-// storeBatch and loadBatch keep lean code's own numbers while Go does a call.
-func (c *compiler) storeBatch() {
-	c.leaves, c.perCPU = true, true // what Go does may depend on the processor
-	for _, p := range c.batchPlaces() {
-		if p.inRegister() {
-			c.asm.Store(amd64.W64, p.mem, p.reg)
-		}
-	}
-}
-
-func (c *compiler) loadBatch() {
-	for _, p := range c.batchPlaces() {
-		if p.inRegister() {
-			c.asm.Load(amd64.W64, p.reg, p.mem)
-		}
-	}
-	c.asm.Load(amd64.W64, packetReg, amd64.At(c.valueOf(c.frames), frameData))
-}
-
-// emitBail ends a batch in front of a packet that lean code cannot judge.
-func (c *compiler) emitBail() {
-	c.markPart("leave a packet to the general code")
-	c.asm.Bind(c.bail)
-	if c.frames.inRegister() {
-		c.asm.Store(amd64.W64, c.frames.mem, c.frames.reg)
-	}
-	c.asm.StoreImm(amd64.W64, c.exchange(unsafe.Offsetof(vm.Exchange{}.Why)), whyBail)
-	c.asm.Ret()
 }
