@@ -70,6 +70,29 @@ func TestAttachCountsAgree(t *testing.T) {
 	}
 }
 
+// TestAttachEndsInFlood ends in order under a flood: what matched until then is
+// written or was lost.
+func TestAttachEndsInFlood(t *testing.T) {
+	l := newLab(t)
+	frame := datagram(53, 60)
+	counts := regexp.MustCompile(`(\d+) (?:packets )?matched, (\d+) shown, (\d+) lost for want of room`)
+	for _, hook := range []string{"socket:a", "xdp:a", "tcx-in:a"} {
+		file := filepath.Join(t.TempDir(), "out.pcap")
+		r := startAttach(t, 1, "--netns", l.ns, "--for", "100ms", "--to", hook, "-w", file, "udp")
+		for len(r.status) == 0 {
+			l.send(t, frame)
+		}
+		r.end(t)
+		var matched, shown, lost int
+		if m := counts.FindStringSubmatch(r.said()); m != nil {
+			fmt.Sscan(strings.Join(m[1:], " "), &matched, &shown, &lost)
+		}
+		if matched == 0 || matched != shown+lost || shown != len(readCaptureFile(t, file)) {
+			t.Errorf("%s: %d packets are written, and it says\n%s", hook, len(readCaptureFile(t, file)), r.said())
+		}
+	}
+}
+
 // TestAttachAnySocket runs a program on the packets of all interfaces.
 func TestAttachAnySocket(t *testing.T) {
 	l := newLab(t)
