@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bpflab/bpflab/ebpf/kernel"
+	"github.com/bpflab/bpflab/ebpf/object"
 	"github.com/bpflab/bpflab/testdata/require"
 )
 
@@ -287,5 +290,66 @@ func TestAttachSecondSignal(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		c.Process.Kill()
 		t.Error("two signals do not end it")
+	}
+}
+
+// TestAttachAtOnce reads the first packet while the command waits for more.
+func TestAttachAtOnce(t *testing.T) {
+	l := newLab(t)
+	frame := datagram(53, 60)
+	for _, test := range []struct {
+		args []string
+		size int // of what is printed for a packet, at least
+	}{
+		{[]string{"--to", "socket:a", "udp"}, 40},
+		{[]string{"--to", "socket:a", "-w", "-", "udp"}, 24 + 16 + len(frame)},
+		{[]string{"--to", "xdp:a", "--json", "udp"}, 40},
+	} {
+		c := exec.Command("bpflab", append([]string{"attach"}, test.args...)...)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		process(t, c, 1)
+		timeout := time.AfterFunc(10*time.Second, func() { c.Process.Kill() })
+		l.send(t, frame)
+		if n, err := io.ReadFull(out, make([]byte, test.size)); err != nil {
+			t.Errorf("%q: %d bytes of the first packet: %v", test.args, n, err)
+		}
+		timeout.Stop()
+		c.Process.Kill()
+		c.Wait()
+	}
+}
+
+// TestAttachGuess finds the type of records by their size, behind which a perf
+// event array may have up to seven bytes.
+func TestAttachGuess(t *testing.T) {
+	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
+	f, err := os.Open(programs + "file_open.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	obj, err := object.Read(f, object.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, err := kernel.NewTypes(obj.Types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &show{attachRun: &attachRun{app: a}, types: types}
+	const size = 8 + 4 + 4 + 16 + 256 // of struct open_event
+	for _, test := range []struct {
+		padding, size int
+		want          string
+	}{
+		{0, size, "open_event"}, {0, size + 4, ""}, {7, size + 4, "open_event"}, {7, size + 8, ""}, {7, 0, ""},
+	} {
+		r := recordReader{name: "opens", padding: test.padding}
+		if r.guess(s, test.size); r.typ.Name() != test.want || !r.known {
+			t.Errorf("%d bytes, %d of them padding: struct %q, want %q", test.size, test.padding, r.typ.Name(), test.want)
+		}
 	}
 }
