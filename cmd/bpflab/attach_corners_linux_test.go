@@ -353,3 +353,39 @@ func TestAttachGuess(t *testing.T) {
 		}
 	}
 }
+
+// TestAttachLeavesNothing detaches a program under a flood before it reads what
+// is left: as many records as the program has counted.
+func TestAttachLeavesNothing(t *testing.T) {
+	l := newLab(t)
+	program := writeProgram(t, "flood.asm", `
+	.map records type ringbuf key 0 value 0 entries 8388608
+	.map counts type array key 4 value 8 entries 1
+		r2 = 0
+		*(u64 *)(r10 -8) = r2
+		r1 = map[counts]
+		r2 = r10
+		r2 += -8
+		call 1
+		if r0 == 0 goto out
+		r1 = 1
+		lock *(u64 *)(r0 +0) += r1
+		r1 = map[records]
+		r2 = r10
+		r2 += -8
+		r3 = 8
+		r4 = 0
+		call 130
+	out:	r0 = 2
+		exit`)
+	frame := datagram(53, 60)
+	r := startAttach(t, 1, "--netns", l.ns, "--to", "xdp:a", "--for", "100ms", "--every", "1h", "--json", "--watch", "counts", program)
+	for len(r.status) == 0 {
+		l.send(t, frame)
+	}
+	out := r.end(t)
+	records := strings.Count(out, `{"map":"records"`)
+	if want := fmt.Sprintf(`"elements":[{"key":0,"value":%d,`, records); records == 0 || !strings.Contains(out, want) {
+		t.Errorf("%d records, but\n%s", records, out[max(0, strings.Index(out, `{"map":"counts"`)):][:120])
+	}
+}
