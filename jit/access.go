@@ -68,8 +68,9 @@ func (c *compiler) compareLength(n uint32) {
 }
 
 // markDirty notes that the packet changes, in front of a store that may be to it.
+// A context that is bytes no program may change.
 func (c *compiler) markDirty(slot int) {
-	if c.p.proof.Regions(slot)&(verifier.Packet|verifier.Metadata) != 0 || c.p.typ.HasByteContext() {
+	if c.p.proof.Regions(slot)&(verifier.Packet|verifier.Metadata) != 0 {
 		c.asm.StoreImm(amd64.W8, inArena(c.at.Dirty), 1)
 	}
 }

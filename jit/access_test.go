@@ -1,11 +1,13 @@
 package jit
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
 )
 
 var sizes = []ebpf.Opcode{ebpf.SizeB, ebpf.SizeH, ebpf.SizeW, ebpf.SizeDW}
@@ -190,4 +192,18 @@ func TestLegacyLoads(t *testing.T) {
 		cells = append(cells, append(c, end...))
 	}
 	checkCellsTogether(t, cells, 3)
+}
+
+// TestLoadsBeforeThePacket has offsets in registers that count from a header, of
+// which lean code knows only when it comes to them.
+func TestLoadsBeforeThePacket(t *testing.T) {
+	for _, base := range []int{-0x100000, -0x200000, 0} {
+		sameAsInterpreter(t, callPackets(40), nil, proveText(t, abi.SchedCLS, fmt.Sprintf(`
+			r6 = r1
+			r7 = *(u32 *)(r1 + 0)
+			r7 &= 15
+			r7 += %d
+			r0 = *(u8 *)skb[r7 + 3]
+			exit`, base)))
+	}
 }

@@ -337,3 +337,51 @@ func TestPacketsThatShrink(t *testing.T) {
 		t.Run(name, func(t *testing.T) { sameAsInterpreter(t, callPackets(60), nil, proveText(t, abi.SchedCLS, text)) })
 	}
 }
+
+// TestLeanCodeComesBack has lean code that leaves in the middle, and then needs
+// what it had in registers: the packet, its length, the place in the batch.
+func TestLeanCodeComesBack(t *testing.T) {
+	sameAsInterpreter(t, callPackets(60), nil, proveText(t, abi.SchedCLS, `
+		.map seen type hash key 4 value 8 entries 100
+		r6 = *(u32 *)(r1 + 76)
+		r7 = *(u32 *)(r1 + 80)
+		r8 = r1
+		r2 = r6
+		r2 += 14
+		r0 = 1
+		if r2 > r7 goto out
+		r2 = *(u32 *)(r6 + 0)
+		*(u32 *)(r10 - 4) = r2
+		*(u64 *)(r10 - 16) = 5
+		r1 = map[seen]
+		r2 = r10
+		r2 += -4
+		r3 = r10
+		r3 += -16
+		r4 = 0
+		call bpf_map_update_elem
+		r9 = *(u32 *)(r6 + 8)
+		r1 = *(u32 *)(r8 + 80)
+		r2 = *(u32 *)(r8 + 76)
+		r1 -= r2
+		r9 += r1
+		r1 = *(u32 *)(r8 + 0)
+		r9 ^= r1
+		w0 = w9
+	out:	exit`))
+}
+
+// TestNothingTwice has a program that counts a packet before it comes to a load
+// for which lean code would have to give the packet up.
+func TestNothingTwice(t *testing.T) {
+	sameAsInterpreter(t, callPackets(40), nil, proveText(t, abi.SchedCLS, `
+		.map count type array key 4 value 8 entries 1
+		r6 = r1
+		r1 = map[count][0]+0
+		r2 = 1
+		lock *(u64 *)(r1 + 0) += r2
+		r7 = *(u32 *)(r6 + 0)
+		r7 += -40
+		r0 = *(u8 *)skb[r7 + 0]
+		exit`))
+}

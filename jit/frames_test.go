@@ -153,3 +153,27 @@ func TestFramePointerAsOperand(t *testing.T) {
 		t.Run(name, func(t *testing.T) { sameAsInterpreter(t, callPackets(3), nil, proveText(t, abi.SchedCLS, text+f)) })
 	}
 }
+
+// TestRoundsOfFrames has loops of may_goto that use up their rounds: those of a
+// function are not its caller's.
+func TestRoundsOfFrames(t *testing.T) {
+	const spin = `
+	spin:	may_goto spun
+		goto spin
+	spun:	r0 = 0
+	`
+	const count = `
+		r6 = 0
+	again:	may_goto out
+		r6 += 1
+		if r6 < 5 goto again
+	out:	r0 = r6
+		exit
+	`
+	for name, text := range map[string]string{
+		"of the function": "call f\n" + count + "f:" + spin + "exit",
+		"of the caller":   spin + "call f\nexit\nf:" + count,
+	} {
+		t.Run(name, func(t *testing.T) { sameAsInterpreter(t, smallPacket, nil, proveText(t, abi.SchedCLS, text)) })
+	}
+}
