@@ -25,7 +25,7 @@ type Engine struct {
 	frames   []engine.Frame
 	results  []uint32
 	batch    batchArgs // in memory that does not move, as stacks do
-	fault    error     // of Verdicts, for Run to tell
+	fault    error     // of lean code, that Run is to tell
 	options  vm.Options
 	tuning   tuning
 	ctx      context.Context // of the run
@@ -125,14 +125,21 @@ var errClosedEngine = errors.New("the engine is closed")
 // [vm.Machine.Run]. An error is a [*Fault] if machine code did what it must not,
 // which may have been in a call of Verdicts before.
 func (e *Engine) Run(in []engine.Packet, out []engine.Result) error {
-	if err := e.fault; err != nil {
-		e.fault = nil
+	if err := e.takeFault(); err != nil {
 		return err
 	}
 	err := e.run(in, out)
 	if fault := (*Fault)(nil); err != nil && errors.As(err, &fault) {
 		e.findCause(fault, in)
 	}
+	return err
+}
+
+// takeFault returns the fault of lean code that nobody has been told of, nil for
+// none.
+func (e *Engine) takeFault() error {
+	err := e.fault
+	e.fault = nil
 	return err
 }
 

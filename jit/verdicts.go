@@ -1,6 +1,7 @@
 package jit
 
 import (
+	"cmp"
 	"errors"
 	"runtime/debug"
 	"unsafe"
@@ -22,12 +23,15 @@ func (e *Engine) look(in []engine.Packet, out []engine.Result) (int, error) {
 		e.frames = append(e.frames, engine.Frame{Data: in[i].Data, WireLen: in[i].WireLen})
 	}
 	e.results = append(e.results[:0], make([]uint32, len(in))...)
-	n, err := e.verdicts(e.frames, e.results)
+	n := e.verdicts(e.frames, e.results)
 	clear(e.frames) // which hold packets of the caller
 	for i := range n {
 		out[i] = engine.Result{Return: e.results[i], R0: uint64(e.results[i]), Data: in[i].Data}
 	}
-	return n, err
+	if n < len(in) {
+		return n, cmp.Or(e.takeFault(), e.ctx.Err())
+	}
+	return n, nil
 }
 
 // sameCPU returns how many of the packets, from the first on, came to the same
@@ -45,23 +49,22 @@ func (e *Engine) Verdicts(frames []engine.Frame, verdicts []uint32) (judged int)
 	if e.lean == nil && (e.closed || e.prepare() != nil || e.lean == nil) || e.lean.perCPU {
 		return 0
 	}
-	var err error
 	if len(frames) <= e.lean.chunk { // as single packets are, for which a call more counts
-		judged, err = e.judge(frames, verdicts)
+		judged = e.judge(frames, verdicts)
 	} else {
-		judged, err = e.verdicts(frames, verdicts)
+		judged = e.verdicts(frames, verdicts)
 	}
-	if err != nil {
-		e.keepFault(err, frames[judged:])
+	if judged < len(frames) && e.fault != nil {
+		e.findCauseAmong(frames[judged:])
 	}
 	return judged
 }
 
-// keepFault keeps a fault for Run, which would not find the same one again: what
-// the program had done to maps before, it would do twice.
-func (e *Engine) keepFault(err error, frames []engine.Frame) {
-	e.fault = err
-	if fault := (*Fault)(nil); errors.As(err, &fault) {
+// findCauseAmong finds the cause of a fault at frames. It is kept for Run, which
+// would not find the same fault again: what the program had done to maps before,
+// it would do twice.
+func (e *Engine) findCauseAmong(frames []engine.Frame) {
+	if fault := (*Fault)(nil); errors.As(e.fault, &fault) {
 		in := make([]engine.Packet, min(len(frames), e.lean.chunk))
 		for i := range in {
 			in[i] = engine.Packet{Data: frames[i].Data, WireLen: frames[i].WireLen}
@@ -72,27 +75,24 @@ func (e *Engine) keepFault(err error, frames []engine.Frame) {
 
 // verdicts runs lean code over packets, as many at a time as it may without
 // coming back to Go, and returns how many it has judged.
-func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int, err error) {
+func (e *Engine) verdicts(frames []engine.Frame, verdicts []uint32) (judged int) {
 	for len(frames) > e.lean.chunk {
-		n, err := e.judge(frames[:e.lean.chunk], verdicts)
+		n := e.judge(frames[:e.lean.chunk], verdicts)
 		judged += n
-		if n < e.lean.chunk {
-			return judged, err
-		}
-		if err := e.ctx.Err(); err != nil {
-			return judged, err
+		if n < e.lean.chunk || e.ctx.Err() != nil {
+			return judged
 		}
 		frames, verdicts = frames[n:], verdicts[n:]
 	}
-	n, err := e.judge(frames, verdicts)
-	return judged + n, err
+	return judged + e.judge(frames, verdicts)
 }
 
 // judge enters lean code, under one guard, and does the calls that it leaves to
-// Go.
-func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, err error) {
+// Go. If it judges fewer packets than there are, it is because of a fault, or
+// because the code cannot judge the next.
+func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int) {
 	if len(frames) == 0 {
-		return 0, nil
+		return 0
 	}
 	first := unsafe.Pointer(unsafe.SliceData(frames))
 	e.batch = batchArgs{frames: first, verdicts: unsafe.Pointer(unsafe.SliceData(verdicts[:len(frames)])), last: uintptr(first) + uintptr(len(frames))*uintptr(frameSize)}
@@ -102,7 +102,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, er
 	defer func() {
 		if !done {
 			debug.SetPanicOnFault(panicOnFault)
-			judged, err = 0, faultOf(recover())
+			judged, e.fault = 0, faultOf(recover())
 		}
 	}()
 	enter(e.lean.start, base, unsafe.Pointer(&e.batch))
@@ -115,7 +115,7 @@ func (e *Engine) judge(frames []engine.Frame, verdicts []uint32) (judged int, er
 	done = true
 	e.batch.frames = nil // the packets are the caller's
 	if x.Why == whyBail {
-		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize), nil
+		return int(x.Batch[0]-uint64(uintptr(first))) / int(frameSize)
 	}
-	return len(frames), nil
+	return len(frames)
 }
