@@ -68,9 +68,10 @@ func (c *compiler) compareLength(n uint32) {
 }
 
 // markDirty notes that the packet changes, in front of a store that may be to it.
-// A context that is bytes no program may change.
+// A context that is bytes no program may change, and metadata are no part of the
+// packet that a run leaves.
 func (c *compiler) markDirty(slot int) {
-	if c.p.proof.Regions(slot)&(verifier.Packet|verifier.Metadata) != 0 {
+	if c.p.proof.Regions(slot)&verifier.Packet != 0 {
 		c.asm.StoreImm(amd64.W8, inArena(c.at.Dirty), 1)
 	}
 }

@@ -1,10 +1,13 @@
 package jit
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/bpflab/bpflab/ebpf"
+	"github.com/bpflab/bpflab/ebpf/abi"
+	"github.com/bpflab/bpflab/vm/engine"
 )
 
 var conditions = []ebpf.Opcode{ebpf.Jeq, ebpf.Jgt, ebpf.Jge, ebpf.Jset, ebpf.Jne, ebpf.Jsgt, ebpf.Jsge, ebpf.Jlt, ebpf.Jle, ebpf.Jslt, ebpf.Jsle}
@@ -92,4 +95,51 @@ func TestJumpsOnMemory(t *testing.T) {
 	})
 	rnd.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 	checkCells(t, cells[:2500])
+}
+
+// TestComparisonsWithTheEnd compares places in the packet with its end, which lean
+// code does with the length.
+func TestComparisonsWithTheEnd(t *testing.T) {
+	in := make([]engine.Packet, 40)
+	for i := range in {
+		in[i] = engine.Packet{Data: make([]byte, i), WireLen: uint32(i)}
+	}
+	for _, cmp := range []string{"r2 > r3", "r2 >= r3", "r2 < r3", "r2 <= r3", "r3 > r2", "r3 >= r2", "r3 < r2", "r3 <= r2", "r2 == r3", "r2 != r3"} {
+		for _, off := range []int{0, 1, 20, 200} {
+			sameAsInterpreter(t, in, nil, proveText(t, abi.XDP, fmt.Sprintf(`
+				r2 = *(u32 *)(r1 + 0)
+				r3 = *(u32 *)(r1 + 4)
+				r2 += %d
+				r0 = 1
+				if %s goto out
+				r0 = 2
+			out:	exit`, off, cmp)))
+		}
+	}
+}
+
+// TestLengthWherePathsMeet has a load behind paths of which one has looked further
+// into the packet than the other, which is the longer way.
+func TestLengthWherePathsMeet(t *testing.T) {
+	in := callPackets(60)
+	for i := range in {
+		if len(in[i].Data) > 0 && i%3 > 0 {
+			in[i].Data[0] = 7
+		}
+	}
+	sameAsInterpreter(t, in, nil, proveText(t, abi.SchedCLS, `
+		r6 = r1
+		r0 = *(u8 *)skb[0]
+		if r0 == 7 goto far
+		r0 = *(u8 *)skb[50]
+		goto meet
+	far:	r0 = *(u8 *)skb[1]
+		if r0 == 99 goto out
+		r7 = r0
+		goto further
+	further:	r0 = *(u8 *)skb[2]
+		if r0 == 98 goto out
+	meet:	r0 = *(u8 *)skb[40]
+		r0 += 1
+	out:	exit`))
 }

@@ -1,6 +1,8 @@
 package jit
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -104,6 +106,51 @@ func TestLookups(t *testing.T) {
 			t.Run(fmt.Sprintf("%v of %d %s", m.Kind, m.KeySize, at.name), func(t *testing.T) {
 				sameAsInterpreter(t, in, fill, proofFor(t, lookupProgram(m, at)))
 			})
+		}
+	}
+}
+
+// TestMapsMadeLater looks up, in lean code, a map that was made between two runs.
+func TestMapsMadeLater(t *testing.T) {
+	inner := abi.MapSpec{Name: "inner", Kind: abi.ArrayMap, KeySize: 4, ValueSize: 8, MaxEntries: 1}
+	insns, err := ebpf.Assemble(`
+		*(u32 *)(r10 - 4) = 0
+		r1 = map[idx:1]
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		if r0 == 0 goto out
+		r1 = r0
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		if r0 == 0 goto out
+		r0 = *(u32 *)(r0 + 0)
+	out:	exit`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needMachineCode(t)
+	e, err := New(vm.Options{}, proofFor(t, &verifier.Program{Type: abi.SchedCLS, Insns: insns, Maps: []abi.MapSpec{inner,
+		{Name: "outer", Kind: abi.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 1, Inner: &inner}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for n := range uint32(4) {
+		var out [1]engine.Result
+		if err := e.Run(smallPacket, out[:]); err != nil || out[0].R0 != uint64(n) || e.lean == nil {
+			t.Fatalf("run %d: %+v, %v", n, out[0], err)
+		}
+		spec := inner
+		spec.Name = fmt.Sprint("inner", n)
+		m, err := e.Maps().New(&spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := binary.LittleEndian.AppendUint64(nil, uint64(n)+1)
+		if err := errors.Join(m.Update(le32(0), value, abi.UpdateAny), e.Maps().ByName("outer").Update(le32(0), le32(m.ID()), abi.UpdateAny)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

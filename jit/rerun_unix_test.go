@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/engine"
@@ -166,6 +167,10 @@ func TestFaultOfTheVerifier(t *testing.T) {
 	in := make([]engine.Packet, 5)
 	for i := range in {
 		in[i] = engine.Packet{Data: make([]byte, i), WireLen: uint32(i)}
+	}
+	c.Programs = append(c.Programs, vm.Program{Name: "right", Type: abi.SchedCLS, Insns: []ebpf.Instruction{ebpf.Mov64Imm(ebpf.R0, 0), ebpf.Return()}})
+	if packet, cause := checkedRun(c, 1, vm.Options{}, m.Maps(), in); packet >= 0 || cause != nil {
+		t.Errorf("the other program, packet %d: %v", packet, cause)
 	}
 	f := &Fault{}
 	f.Packet, f.Checked = checkedRun(c, 0, vm.Options{}, m.Maps(), in)
