@@ -154,3 +154,57 @@ func TestMapsMadeLater(t *testing.T) {
 		}
 	}
 }
+
+// TestLookupsKeepElements has a map that throws away what has not been looked up
+// for long.
+func TestLookupsKeepElements(t *testing.T) {
+	sameAsInterpreter(t, callPackets(120), nil, proveText(t, abi.SchedCLS, `
+		.map recent type lru_hash key 4 value 8 entries 4
+		r6 = *(u32 *)(r1 + 0)
+		r7 = r6
+		r7 &= 3
+		*(u32 *)(r10 - 4) = r7
+		r1 = map[recent]
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		r6 >>= 1
+		r6 &= 15
+		*(u32 *)(r10 - 4) = r6
+		*(u64 *)(r10 - 16) = 1
+		r1 = map[recent]
+		r2 = r10
+		r2 += -4
+		r3 = r10
+		r3 += -16
+		r4 = 0
+		call bpf_map_update_elem
+		r0 = 0
+		exit`))
+}
+
+// TestLookupsInSharedMaps: what is not found may be on its way to another place,
+// where others change the map at the same time, and Go looks again.
+func TestLookupsInSharedMaps(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, `
+		.map hash type hash key 4 value 8 entries 4
+		*(u32 *)(r10 - 4) = 7
+		r1 = map[hash]
+		r2 = r10
+		r2 += -4
+		call bpf_map_lookup_elem
+		if r0 != 0 goto out
+		r0 = 1
+	out:	exit`, vm.Options{})
+	for _, shared := range []bool{false, true} {
+		var out [1]engine.Result
+		if err := e.Run(smallPacket, out[:]); err != nil || out[0].R0 != 1 || e.lean == nil || e.lean.leaves != shared {
+			t.Errorf("shared %v: %+v, %v", shared, out[0], err)
+		}
+		other, err := e.Share(vm.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+	}
+}

@@ -46,6 +46,22 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// TestCauseWithLargeMap looks for the cause of a fault with such a map, which is
+// not copied: that would take minutes, and the memory of this machine.
+func TestCauseWithLargeMap(t *testing.T) {
+	e := engineOf(t, abi.SchedCLS, `
+		.map big type array key 4 value 1048576 entries 2500
+		.map small type array key 4 value 8 entries 1
+		r1 = map[small][0]+0
+		r0 = *(u32 *)(r1 + 0)
+		exit`, vm.Options{})
+	fault := &Fault{}
+	e.findCause(fault, callPackets(3))
+	if fault.Packet >= 0 || fault.Checked != nil {
+		t.Errorf("packet %d: %v", fault.Packet, fault.Checked)
+	}
+}
+
 // TestPacketOutOfReach has a packet for which there is room behind such a map
 // only, where lean code cannot have it.
 func TestPacketOutOfReach(t *testing.T) {

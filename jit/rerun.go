@@ -63,10 +63,16 @@ func checkedRun(c vm.Collection, entry int, o vm.Options, now *maps.Set, in []en
 	return -1, nil
 }
 
+// maxCopied is how many bytes a map may have to be copied.
+const maxCopied = 1 << 25
+
 // copyMap puts the elements of one map into another one, as far as that is
-// possible from outside: what is not there may be the reason why a fault does not
-// reproduce, but is none to say nothing.
+// possible from outside, and in a second or so: what is not there may be the
+// reason why a fault does not reproduce, but is none to say nothing.
 func copyMap(to, from *maps.Map) {
+	if s := from.Spec(); uint64(s.MaxEntries)*uint64(int(s.KeySize)+from.ValueLen()) > maxCopied {
+		return
+	}
 	var elements bytes.Buffer
 	if from.WriteJSON(&elements) == nil {
 		_ = to.ReadJSON(&elements)
