@@ -24,13 +24,18 @@ type VerifierError struct {
 	Program string   // its name
 	Cause   error    // the system call's error
 	Log     []string // the verifier's log by lines; may be empty
+	Hint    string   // what to do about it; may be empty
 }
 
 // Unwrap returns the system call's error.
 func (e *VerifierError) Unwrap() error { return e.Cause }
 
 func (e *VerifierError) Error() string {
-	return fmt.Sprintf("the kernel refuses program %q (%v): %s", e.Program, e.Cause, e.reason())
+	text := fmt.Sprintf("the kernel refuses program %q (%v): %s", e.Program, e.Cause, e.reason())
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
 }
 
 // reason returns the last line of the log that is not statistics, with the

@@ -113,7 +113,7 @@ func loadError(name string, spec *cilium.ProgramSpec, err error) error {
 	var refused *cilium.VerifierError
 	switch {
 	case errors.As(err, &refused) && len(refused.Log) > 0:
-		return &VerifierError{Program: name, Cause: refused.Cause, Log: refused.Log}
+		return &VerifierError{Program: name, Cause: refused.Cause, Log: refused.Log, Hint: strictness()}
 	case errors.Is(err, unix.EPERM):
 		with := "CAP_NET_ADMIN"
 		switch spec.Type {
@@ -126,6 +126,15 @@ func loadError(name string, spec *cilium.ProgramSpec, err error) error {
 		return noTracepoint(Hook{Kind: HookTracepointBTF, Where: spec.AttachTo}, err)
 	}
 	return fmt.Errorf("loading program %q: %w", name, err)
+}
+
+// strictness tells users without CAP_PERFMON why the kernel's verifier may refuse
+// what it accepts from root (bpf_allow_ptr_leaks, bpf_bypass_spec_v1).
+func strictness() string {
+	if have, err := capabilities(); err != nil || have.has(unix.CAP_PERFMON) {
+		return ""
+	}
+	return "without CAP_PERFMON it forbids much arithmetic with pointers: run with sudo, or setcap cap_perfmon+ep FILE"
 }
 
 // Log returns the lines of the verifier's log, if it was asked for
