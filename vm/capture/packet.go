@@ -18,10 +18,10 @@ type Packet struct {
 	LinkType  cbpf.LinkType // of that interface
 	Options   Options       // comments, flags and more, in pcapng only
 
-	piece  *Reader // that gave the packet, if it is that of a Piece
-	ng     bool    // came from a pcapng file
-	simple bool    // came from a simple packet block
-	device device  // see SetDevice
+	interfaces []Interface // pcapng only: those described before the packet, over all sections
+	ng         bool        // came from a pcapng file
+	simple     bool        // came from a simple packet block
+	device     device      // see SetDevice
 }
 
 // device is what the modified pcap variant stores in each record header, and
@@ -72,6 +72,7 @@ type Interface struct {
 	Options  Options // in pcapng only: name, time resolution, address, filter and more
 
 	clock    clock
+	offset   int64  // pcapng only: where its block begins in the uncompressed input
 	linkBits uint32 // pcap only: the bits above the link type (length of the check sequence)
 }
 

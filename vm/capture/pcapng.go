@@ -222,6 +222,7 @@ func (r *Reader) newInterface(body []byte) error {
 		LinkType: cbpf.LinkTypeFromFile(r.ByteOrder().Uint16(body)),
 		SnapLen:  r.uint32(body[4:]),
 		Options:  r.options(body[8:]).clone(),
+		offset:   r.offset(),
 	}
 	var err error
 	if i.clock, err = clockOf(i.Options); err != nil {
@@ -270,7 +271,7 @@ func (r *Reader) deliver(body []byte, id uint32) (*Packet, error) {
 	p.WireLen = r.uint32(body[16:])
 	p.Interface, p.LinkType = r.sectionBase+int(id), i.LinkType
 	p.Options = r.options(body[min(pad4(end), len(body)):])
-	p.ng, p.simple = true, false
+	p.interfaces, p.ng, p.simple = r.described(), true, false
 	r.consume(body)
 	r.count++
 	return p, nil
@@ -294,13 +295,13 @@ func (r *Reader) simple(body []byte) (*Packet, error) {
 	}
 	end := 4 + int(capLen)
 	r.packet = Packet{
-		Data:      body[4:end:end],
-		WireLen:   wireLen,
-		Interface: r.sectionBase,
-		LinkType:  i.LinkType,
-		piece:     r.packet.piece,
-		ng:        true,
-		simple:    true,
+		Data:       body[4:end:end],
+		WireLen:    wireLen,
+		Interface:  r.sectionBase,
+		LinkType:   i.LinkType,
+		interfaces: r.described(),
+		ng:         true,
+		simple:     true,
 	}
 	r.consume(body)
 	r.count++
@@ -321,4 +322,14 @@ func (r *Reader) interfaceOf(id uint32) (*Interface, error) {
 		return nil, r.fail("the packet's interface %d has not been described", id)
 	}
 	return &r.interfaces[r.sectionBase+int(id)], nil
+}
+
+// described returns the interfaces whose blocks are before the one at hand. The
+// reader knows more where it decodes a packet for the second time.
+func (r *Reader) described() []Interface {
+	known, here := r.interfaces, r.offset()
+	for len(known) > 0 && known[len(known)-1].offset > here {
+		known = known[:len(known)-1]
+	}
+	return known
 }

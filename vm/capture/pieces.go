@@ -139,7 +139,6 @@ func (c *Pieces) cut(p *Piece) error {
 // detach makes the piece the reader of what r has consumed since it was begin.
 func (p *Piece) detach(begin, r *Reader) {
 	p.Reader = *begin
-	p.whole, p.packet.piece = r, &p.Reader
 	p.interfaces = slices.Clip(begin.interfaces)
 	end := len(begin.buf) - len(r.rest)
 	p.buf = begin.buf[:end:end]

@@ -29,7 +29,6 @@ type Reader struct {
 	sectionBase int     // index of the current section's first interface
 	section     Options // of the first section header
 
-	whole  *Reader // of the capture that this one reads a Piece of
 	src    io.Reader
 	buf    []byte // len is what has been filled, cap what there is
 	read   int64  // bytes that src has given

@@ -64,6 +64,9 @@ func NewWriterLike(dst io.Writer, r *Reader) *Writer {
 	}
 	w.like = r
 	w.sectionHeader(r.section)
+	if len(r.interfaces) > 0 { // libpcap refuses a file without one, even where no packet follows
+		w.describe(r.interfaces[0])
+	}
 	return w
 }
 
@@ -99,9 +102,10 @@ func (w *Writer) AddInterface(i Interface) (number int, err error) {
 // packet's options say is lost, and its link type must be the file's.
 func (w *Writer) Write(p *Packet) error {
 	if w.like != nil {
-		known := w.like.interfaces
-		if p.piece != nil && p.piece.whole == w.like {
-			known = p.piece.interfaces // w.like belongs to another goroutine
+		// A packet that was read knows them, however far its reader is by now.
+		known := p.interfaces
+		if known == nil {
+			known = w.like.interfaces
 		}
 		for _, i := range known[min(len(w.interfaces), len(known)):] {
 			w.describe(i)

@@ -100,6 +100,25 @@ func TestCopyIsIdentical(t *testing.T) {
 	}
 }
 
+// TestWriteLikeNothing: a capture of which no packet is taken still has an
+// interface, without which libpcap does not open it.
+func TestWriteLikeNothing(t *testing.T) {
+	for _, name := range []string{"mixed.pcapng", "sections.pcapng", "mixed.pcap"} {
+		in, err := capture.NewReader(bytes.NewReader(committed(t, name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := capture.NewWriterLike(&out, in).Flush(); err != nil {
+			t.Fatal(err)
+		}
+		packets, r, err := readAll(&out)
+		if err != nil || len(packets) != 0 || len(r.Interfaces()) != 1 {
+			t.Errorf("%s: %d packets, interfaces %v, %v; want no packet and one interface", name, len(packets), r.Interfaces(), err)
+		}
+	}
+}
+
 func TestTcpdumpReadsWhatWeWrite(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"mixed.pcap", "ns.pcap", "big-endian.pcap", "modified.pcap", "null-big-endian.pcap"} {
