@@ -207,3 +207,20 @@ func TestLoadsBeforeThePacket(t *testing.T) {
 			exit`, base)))
 	}
 }
+
+// TestStoresToThePacket has programs of one store: what a run leaves is the packet
+// with it.
+func TestStoresToThePacket(t *testing.T) {
+	for _, store := range []string{"*(u16 *)(r2 + 2) = 9", "*(u8 *)(r2 + 2) = r0"} {
+		sameAsInterpreter(t, callPackets(20), nil, proveText(t, abi.XDP, `
+			r2 = *(u32 *)(r1 + 0)
+			r3 = *(u32 *)(r1 + 4)
+			r4 = r2
+			r4 += 14
+			r0 = 1
+			if r4 > r3 goto out
+			r0 = 2
+			`+store+`
+		out:	exit`))
+	}
+}

@@ -11,7 +11,7 @@ import (
 // atomic makes the code of an atomic operation. The processor has addition and
 // exchange that give the old value back; for the others it is a loop around
 // compare-and-exchange. Loads acquire and stores release on this processor
-// without more.
+// without more. None is about a packet.
 func (c *compiler) atomic(slot int) {
 	ins := c.p.insns[slot]
 	w, src := bytesOf(ins), hostOf[ins.Src]
@@ -19,7 +19,6 @@ func (c *compiler) atomic(slot int) {
 		c.asm.Load(w, hostOf[ins.Dst], c.address(slot, ins.Src, ins.Off))
 		return
 	}
-	c.markDirty(slot)
 	m := c.address(slot, ins.Dst, ins.Off)
 	switch ins.Imm {
 	case ebpf.StoreRelease:

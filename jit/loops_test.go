@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"runtime/trace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -272,4 +273,27 @@ func growStack(n int, f func()) {
 		f()
 	}
 	runtime.KeepAlive(&frame)
+}
+
+// TestFunctionsCountAgainstTheBudget has a short loop around a long function.
+func TestFunctionsCountAgainstTheBudget(t *testing.T) {
+	text := `
+		r6 = 0
+	again:	may_goto out
+		r6 += 1
+		if r6 > 1000 goto out
+		r1 = r6
+		call f
+		goto again
+	out:	r0 = r6
+		exit
+	f:	r0 = r1
+	` + strings.Repeat("r0 *= 3\n", 300) + "exit"
+	for budget, want := range map[uint64]error{1 << 20: nil, 1 << 17: vm.ErrBudget} {
+		e := engineOf(t, abi.SchedCLS, text, vm.Options{Budget: budget})
+		var out [1]engine.Result
+		if err := e.Run(smallPacket, out[:]); err != nil || out[0].Fault != want {
+			t.Errorf("budget %d: %+v, %v", budget, out[0], err)
+		}
+	}
 }
