@@ -32,8 +32,9 @@ packet on which two disagree and shows both states. What the kernel does not
 take, as by metadata that packets on such sockets have not, is told on standard
 error. The default (auto) is machine code where there can be any, or else cbpf.
 
--j lets several processors judge packets, each in other pieces of the capture.
-What is printed or written, and its order, stays the same.
+-j lets several processors read and judge packets, each in other pieces of the
+capture. What is printed or written, and its order, stays the same. Packets of an
+interface are for "bpflab attach".
 
 With --json, one object a line: {"file", "number", "time", "caplen", "wirelen",
 "linktype", "summary"}; with --count, {"count"}.`,
@@ -82,7 +83,7 @@ func bindMatch(a *app, flags *pflag.FlagSet) func([]string) error {
 func (m *matchRun) run(args []string) error {
 	switch {
 	case len(m.inputs) == 0:
-		return usagef("no capture given: -r FILE")
+		return usagef("no capture given: -r FILE (packets of an interface: bpflab attach)")
 	case len(m.inputs) > 1 && m.output != "":
 		return usagef("-w takes one capture, not %d", len(m.inputs))
 	case m.output == "-" && (m.count || m.json):
