@@ -20,7 +20,7 @@ func TestDocs(t *testing.T) {
 	doc := string(text)
 	for _, part := range []struct{ before, after, want string }{
 		{"r=0)`:\n\n```\n", "```\n\n- **The first line**", exampleReport(t)},
-		{"can be stopped by the machine.\n\n", "", codeTable()},
+		{"the machine can stop a run that breaks them.\n\n", "", codeTable()},
 	} {
 		start := strings.Index(doc, part.before)
 		if start < 0 {

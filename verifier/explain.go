@@ -1,8 +1,9 @@
 package verifier
 
 import (
+	"iter"
 	"slices"
-	"strings"
+	"sort"
 )
 
 // An explanation finds out why a program was rejected, from the path on which
@@ -14,7 +15,10 @@ type explanation struct {
 	end      int32     // the step that failed
 	lines    []string  // the program as text, by slot
 	mapNames []string
-	turned   int // slot of the comparison that is right, but the access is on the wrong side of it; -1 for none
+
+	// What was found on the way, for the remedy:
+	turned    int  // slot of a comparison that is right, but the access is on the wrong side of it; -1 for none
+	takenBack bool // what is at fault was given back before
 }
 
 // follow follows the failing path once more, and writes down what happens.
@@ -53,10 +57,7 @@ func (e *explanation) explain(r *Report) {
 		return
 	}
 	r.Chain, r.Omitted = e.chain()
-	e.turned = -1
-	if r.Nearest = e.nearest(); r.Nearest != nil && strings.HasPrefix(r.Nearest.Why, wrongSide) {
-		e.turned = r.Nearest.Slot
-	}
+	r.Nearest = e.nearest()
 	r.Remedy = e.remedy()
 }
 
@@ -81,6 +82,19 @@ func (e *explanation) value(at location) reg {
 		return frames[at.frame].regs[at.index]
 	}
 	return reg{}
+}
+
+// changesAt is the changes that a step has made, which stand in the order of
+// the steps.
+func (l *eventLog) changesAt(step int32) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		from := 1 + sort.Search(len(l.changes)-1, func(i int) bool { return l.changes[1+i].step >= step })
+		for i := from; i < len(l.changes) && l.changes[i].step == step; i++ {
+			if !yield(int32(i)) {
+				return
+			}
+		}
+	}
 }
 
 // lineage returns the changes that the given ones come from, those and the

@@ -17,6 +17,8 @@ func (e *explanation) nearest() *Check {
 		return e.nearestBounds()
 	case StalePointer:
 		return e.moved()
+	case NotPointer:
+		return e.noPointer()
 	case MaybeNull, NullArithmetic:
 		return e.nearestNull()
 	case InfiniteLoop:
@@ -53,6 +55,7 @@ func (e *explanation) nearestBounds() *Check {
 	r := ebpf.Register(e.failure.reg)
 	p := e.value(register(e.frame(), r))
 	var other, silent *Check
+	turned := false
 	for i := len(e.log.compares) - 1; i >= 0; i-- {
 		c := &e.log.compares[i]
 		q := c.bounded(p.kind)
@@ -62,15 +65,19 @@ func (e *explanation) nearestBounds() *Check {
 		shown := e.shownAt(c.step)
 		switch {
 		case q.id == p.id && shown > 0:
-			return e.check(c.step, "It shows that %s are there from %s on. The access needs %d: %d more.",
-				bytesText(shown), place(&p), e.failure.end, e.failure.end-int64(shown))
+			return e.check(c.step, "%s", e.tooShort(int64(shown), &p))
 		case q.id == p.id && silent == nil:
-			silent = e.check(c.step, "%s", e.silence(c, q))
+			var why string
+			why, turned = e.silence(c, q)
+			silent = e.check(c.step, "%s", why)
 		case q.id != p.id && shown > 0 && other == nil:
 			other = e.check(c.step, "%s", e.elsewhere(c, q, r, &p))
 		}
 	}
 	if silent != nil {
+		if turned {
+			e.turned = silent.Slot
+		}
 		return silent
 	}
 	if other != nil {
@@ -121,35 +128,70 @@ func (c *compared) bounded(k kind) *reg {
 	return nil
 }
 
+// tooShort says that fewer bytes have been shown than the access needs.
+func (e *explanation) tooShort(shown int64, p *reg) string {
+	text := fmt.Sprintf("It shows that %s are there from %s on. The access needs %d: %d more.",
+		bytesText(int(shown)), place(p), e.failure.end, e.failure.end-shown)
+	if e.failure.end > maxPacket {
+		text += fmt.Sprintf(" No comparison is believed beyond %d bytes.", maxPacket)
+	}
+	return text
+}
+
 // shownAt returns how many bytes a step has shown to be there.
 func (e *explanation) shownAt(step int32) int {
-	for i := len(e.log.changes) - 1; i > 0 && e.log.changes[i].step >= step; i-- {
-		if c := &e.log.changes[i]; c.step == step && c.is.reg.span > c.was.reg.span {
-			return int(c.is.reg.span)
+	shown := 0
+	for i := range e.log.changesAt(step) {
+		if c := &e.log.changes[i]; c.is.reg.span > c.was.reg.span {
+			shown = int(c.is.reg.span)
 		}
 	}
-	return 0
+	return shown
 }
 
-// silence says why a comparison of the right pointer shows nothing.
-func (e *explanation) silence(c *compared, q *reg) string {
+// silence says why a comparison of the right pointer shows nothing, and
+// whether that is because the path goes on at the wrong side of it.
+func (e *explanation) silence(c *compared, q *reg) (why string, turned bool) {
 	op := e.p.Insns[e.log.steps[c.step].pc].Op.Operation()
+	if q.kind == scalar { // data_end - p
+		op, _ = withoutSign(op)
+	}
+	enough, strict := c.atMost(op, q)
 	switch {
 	case op == ebpf.Jeq || op == ebpf.Jne:
-		return "It asks whether the two are equal, which shows nothing about the bytes between."
+		return "It asks whether the two are equal, which shows nothing about the bytes between.", false
 	case inverse(op) == 0:
-		return "It compares as signed numbers, which shows nothing about addresses."
+		return "It compares as signed numbers, which shows nothing about addresses.", false
+	case !enough && c.jump:
+		return "On this path it jumps, which is the side for packets that are too short. The access belongs to the other side.", true
+	case !enough:
+		return "On this path it does not jump, which is the side for packets that are too short. The access belongs to the other side.", true
+	case q.kind == scalar:
+		return "It does not show that a byte is there.", false
 	case q.num.UMax() > maxPacket || q.num.SMin() < 0:
 		return fmt.Sprintf("The pointer may be %s bytes into the packet. Comparisons are believed up to %d bytes only, because beyond it an address could wrap around.",
-			numberText(q.num), maxPacket)
+			numberText(q.num), maxPacket), false
+	case q.span > 0 && q.off > 0:
+		return fmt.Sprintf("It shows no more than the %s that are known before it. The access needs %d.", bytesText(int(q.span)), e.failure.end), false
+	case strict || q.off != 0:
+		return "It does not show that a byte is there.", false
 	}
-	if c.jump {
-		return wrongSide + " it jumps, which is the side for packets that are too short. The access belongs to the other side."
-	}
-	return wrongSide + " it does not jump, which is the side for packets that are too short. The access belongs to the other side."
+	return fmt.Sprintf("It shows that the pointer is not behind the end, but it may be the end itself. Compare the end of what is accessed, which is %s further on.",
+		bytesText(int(e.failure.end))), false
 }
 
-const wrongSide = "On this path"
+// atMost reports whether, by the way that the path goes on, pointer q does not
+// lie behind the end that it is compared with, or with strict before it. For a
+// length that is that it is at least what it is compared with.
+func (c *compared) atMost(op ebpf.Opcode, q *reg) (yes, strict bool) {
+	if !c.jump {
+		op = inverse(op)
+	}
+	if less := q == &c.x && q.kind != scalar; less {
+		return op == ebpf.Jle || op == ebpf.Jlt, op == ebpf.Jlt
+	}
+	return op == ebpf.Jge || op == ebpf.Jgt, op == ebpf.Jgt
+}
 
 // elsewhere says why a comparison of another pointer does not cover p in
 // register r.
@@ -209,6 +251,32 @@ func (e *explanation) moved() *Check {
 				name = "the call"
 			}
 			return e.check(c.step, "%s may move the packet, which ends the validity of all pointers into it. Before, %s was %s.", name, e.name(c), e.content(c, &c.was))
+		}
+	}
+	return nil
+}
+
+// noPointer finds the comparison behind which a pointer is NULL, or the call
+// that has taken back what it points to; nil if neither is why it is none.
+func (e *explanation) noPointer() *Check {
+	for _, i := range e.log.lineage(e.changeOf(register(e.frame(), ebpf.Register(e.failure.reg)))) {
+		c := &e.log.changes[i]
+		ins := e.p.Insns[e.log.steps[c.step].pc]
+		if c.written || !c.was.reg.isPointer() || c.is.reg.kind != scalar {
+			continue
+		}
+		if isCall(ins) && !isLocalCall(ins) && c.was.reg.ref != 0 {
+			e.takenBack = true
+			return e.check(c.step, "%s takes it back, and what is given back must not be touched. Before, %s was %s.",
+				ebpf.HelperName(ins.Imm), e.name(c), e.content(c, &c.was))
+		}
+		if isBranch(ins) && c.was.reg.has(nullable) {
+			e.turned = int(e.log.steps[c.step].pc)
+			side := "does not jump"
+			if target, _ := ins.Target(e.turned); target == int(e.log.steps[c.step].next) {
+				side = "jumps"
+			}
+			return e.check(c.step, "On this path it %s, which is the side on which %s is NULL. The access belongs to the other side.", side, e.name(c))
 		}
 	}
 	return nil

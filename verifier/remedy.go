@@ -3,6 +3,7 @@ package verifier
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 	"strings"
 
 	"github.com/bpflab/bpflab/ebpf"
@@ -12,11 +13,22 @@ import (
 // remedy says what to write. Lines that start with a tab are code: C where the
 // instruction comes from C, else eBPF.
 func (e *explanation) remedy() string {
+	if e.turned >= 0 {
+		return fmt.Sprintf("The comparison at %d is right, but what follows it is not: leave the program on the other side of it, or turn it around.", e.turned)
+	}
 	switch e.failure.code {
 	case PacketBounds:
 		return e.remedyBounds()
 	case StalePointer:
 		return e.remedyMoved()
+	case NotPointer:
+		if e.takenBack {
+			return "Use it before the call that gives it back."
+		}
+	case TooDeep:
+		if name := e.recursive(); name != "" {
+			return name + " calls itself, perhaps through others, and nothing ends that within the frames that there are. Make a loop of it."
+		}
 	case MaybeNull, NullArithmetic:
 		return e.remedyNull()
 	case MapBounds, RecordBounds, FlowKeysBounds, PointerRange, StackBounds:
@@ -96,13 +108,26 @@ var remedies = map[Code]string{
 	TooLarge:         "Divide the program and go from part to part by tail calls.",
 }
 
-// inC reports whether the instruction at fault comes from a line of C.
+// inC reports whether the program comes from C: a compiler attributes some
+// instructions to no line, so that not the one at fault alone counts.
 func (e *explanation) inC() bool {
-	return e.p.Source != nil && e.p.Source(e.failure.pc).File != ""
+	if e.p.Source == nil {
+		return false
+	}
+	for slot := range e.p.Insns {
+		if e.p.Source(slot).File != "" {
+			return true
+		}
+	}
+	return false
 }
 
-// giveUp is what a program can return where a check fails.
+// giveUp is what a program can return where a check fails. What functions and
+// callbacks return has a meaning of its own.
 func (e *explanation) giveUp() string {
+	if e.frame() > 0 {
+		return "0"
+	}
 	switch e.p.Type {
 	case abi.XDP:
 		return "XDP_PASS"
@@ -120,23 +145,44 @@ func (e *explanation) leave(condition string) string {
 func (e *explanation) remedyBounds() string {
 	f := e.failure
 	p := e.value(register(e.frame(), ebpf.Register(f.reg)))
+	object, end := "packet", "data_end"
+	if p.kind == metaPtr {
+		object, end = "metadata", "data"
+	}
 	need := f.end - int64(p.off)
 	var b strings.Builder
 	switch {
-	case e.turned >= 0:
-		return fmt.Sprintf("The comparison at %d is right, but the two ways behind it are exchanged. Turn it around.", e.turned)
 	case f.off < 0:
-		return "Do not go back before the start of the packet: what is added must not be negative. Use an unsigned variable, or compare it with 0 as well."
+		return "Do not go back before the start of the " + object + ": what is added must not be negative. Use an unsigned variable, or compare it with 0 as well."
+	case f.end > maxPacket:
+		return fmt.Sprintf("Let the pointer end within %d bytes of the %s: bound the rounds of the loop, or what is added.", maxPacket, object)
 	case p.num.UMax() > maxPacket || p.num.SMin() < 0:
-		fmt.Fprintf(&b, "Bound what is added to the pointer, so that it stays within %d bytes, and then compare with data_end. ", maxPacket)
+		fmt.Fprintf(&b, "Bound what is added to the pointer, so that it stays within %d bytes, and then compare with %s. ", maxPacket, end)
 	}
-	fmt.Fprintf(&b, "Before the access, and after the last change of the pointer p, check that so much of the packet is there:\n")
+	fmt.Fprintf(&b, "Before the access, and after the last change of the pointer p, check that so much of the %s is there:\n", object)
 	if e.inC() {
-		b.WriteString(e.leave(fmt.Sprintf("(void *)p + %d > data_end", need)))
+		b.WriteString(e.leave(fmt.Sprintf("(void *)p + %d > %s", need, end)))
 		return b.String()
 	}
-	fmt.Fprintf(&b, "\tr0 = r%d\n\tr0 += %d\n\tif r0 > END goto OUT\nwhere END is the register with data_end.", f.reg, need)
+	fmt.Fprintf(&b, "\tr0 = r%d\n\tr0 += %d\n\tif r0 > END goto OUT\nwhere END is the register with %s.", f.reg, need, end)
 	return b.String()
+}
+
+// recursive returns the name of a function that has two frames where the path
+// fails, "" if there is none.
+func (e *explanation) recursive() string {
+	seen := map[int32]bool{}
+	for _, f := range e.log.old.frames {
+		if seen[f.fn] {
+			start := int(e.a.funcs[f.fn].start)
+			if name := e.p.Functions[start]; name != "" {
+				return name
+			}
+			return "The function at " + strconv.Itoa(start)
+		}
+		seen[f.fn] = true
+	}
+	return ""
 }
 
 // packetFields are the offsets of data and data_end in the context.
@@ -171,9 +217,9 @@ func (e *explanation) remedyMoved() string {
 
 func (e *explanation) remedyNull() string {
 	if e.inC() {
-		return "After the call that returns it, compare the pointer p with NULL:\n" + e.leave("!p")
+		return "Compare the pointer p with NULL before it is used:\n" + e.leave("!p")
 	}
-	return fmt.Sprintf("After the call that returns it:\n\tif r%d == 0 goto OUT", e.failure.reg)
+	return fmt.Sprintf("Compare it with NULL before it is used:\n\tif r%d == 0 goto OUT", e.failure.reg)
 }
 
 // remedyOffset is for accesses outside of an object.
@@ -182,7 +228,7 @@ func (e *explanation) remedyOffset() string {
 	if isCall(e.p.Insns[f.pc]) && e.sizeOf(ebpf.Register(f.reg)) != 0 {
 		return e.remedySize()
 	}
-	name, n := e.variable()
+	n := e.culprit()
 	switch {
 	case n == nil && f.code == PointerRange:
 		return "Use a smaller offset."
@@ -192,21 +238,34 @@ func (e *explanation) remedyOffset() string {
 		return fmt.Sprintf("The stack is the %d bytes below R10: use offsets from -%d on, and keep what is larger in a value of a map.", frameSize, frameSize)
 	case n == nil:
 		return fmt.Sprintf("Stay within the %s, or make the object larger.", bytesText(int(f.have)))
+	case f.code == PointerRange && n.minus:
+		return e.bound(n, 0, -1)
 	case f.code == PointerRange:
-		if room := e.room(e.pointerOperand()); room > 0 {
-			return e.bound(name, n, 0, room-1)
-		}
-		return e.bound(name, n, 0, -1)
+		return e.bound(n, 0, e.room(e.pointerOperand())-1)
 	}
-	first, end := int64(0), f.have
-	if f.code == StackBounds {
-		first, end = -frameSize, 0
-	}
-	low, high := n.num.SMin()+max(0, first-f.off), n.num.SMax()-max(0, f.end-end)
+	low, high := e.allowed(n)
 	if high < low || high < 0 {
 		return "No number would do: the access is larger than what it goes to."
 	}
-	return e.bound(name, n, low, high)
+	return e.bound(n, low, high)
+}
+
+// allowed returns from where to where the culprit may be, so that the access
+// stays within its object: negative numbers are left out if it is none.
+func (e *explanation) allowed(n *culprit) (low, high int64) {
+	first, end := int64(0), e.failure.have
+	if e.failure.code == StackBounds {
+		first, end = -frameSize, 0
+	}
+	before, behind := e.failure.off-first, end-e.failure.end // room on both sides, or what is missing
+	if n.minus {
+		before, behind = behind, before
+	}
+	low, high = n.n.num.SMin()-before, n.n.num.SMax()+behind
+	if n.n.num.SMin() >= 0 {
+		low = max(low, 0)
+	}
+	return low, high
 }
 
 // pointerOperand returns the register with the pointer to which the
@@ -219,36 +278,32 @@ func (e *explanation) pointerOperand() ebpf.Register {
 	return ins.Src
 }
 
-// variable returns the number at fault, nil if it is a constant.
-func (e *explanation) variable() (name string, n *reg) {
-	c, name := e.numberAtFault()
-	if c == 0 {
-		return "", nil
-	}
-	n = &e.log.changes[c].is.reg
-	if _, constant := n.constant(); constant || n.kind != scalar {
-		return "", nil
-	}
-	return name, n
-}
-
 // bound says how to bound the number at fault from low to high, which is -1 if
 // it is not known.
-func (e *explanation) bound(name string, n *reg, low, high int64) string {
-	wanted := fmt.Sprintf("%s is %s here and must be %d..%d. ", name, numberText(n.num), low, high)
-	greatest := fmt.Sprint(high)
+func (e *explanation) bound(n *culprit, low, high int64) string {
+	wanted := fmt.Sprintf("%s is %s here and must be %d..%d. ", n.name, numberText(n.n.num), low, high)
+	least, greatest := strconv.FormatInt(low, 10), strconv.FormatInt(high, 10)
 	if high < 0 {
 		wanted, greatest = "", "MAX"
 	}
-	unit := int64(1) << min(bits.TrailingZeros64(n.num.Bits.Value|n.num.Bits.Mask), 30)
-	switch {
-	case !e.inC():
-		return wanted + fmt.Sprintf("Compare it as an unsigned number, before it is added:\n\tif %s > %s goto OUT", strings.ToLower(name), greatest)
-	case high >= 0 && unit > 1:
-		greatest = fmt.Sprint(high / unit)
+	unit := int64(1) << min(bits.TrailingZeros64(n.n.num.Bits.Value|n.n.num.Bits.Mask), 30)
+	if !e.inC() {
+		r := strings.ToLower(n.name)
+		code := fmt.Sprintf("\tif %s > %s goto OUT", r, greatest)
+		if low > 0 {
+			code = fmt.Sprintf("\tif %s < %s goto OUT\n", r, least) + code
+		}
+		return wanted + "Compare it as an unsigned number, before it is used:\n" + code
+	}
+	if high >= 0 && unit > 1 {
+		least, greatest = strconv.FormatInt((low+unit-1)/unit, 10), strconv.FormatInt(high/unit, 10)
 		wanted += fmt.Sprintf("That is %d times the index. ", unit)
 	}
-	return wanted + "In C, make the variable (here called i) unsigned and compare it with its greatest value:\n" + e.leave("i > "+greatest)
+	condition := "i > " + greatest
+	if low > 0 {
+		condition = "i < " + least + " || " + condition
+	}
+	return wanted + "In C, make the variable (here called i) unsigned and compare it with its bounds:\n" + e.leave(condition)
 }
 
 func (e *explanation) remedySize() string {

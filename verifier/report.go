@@ -127,7 +127,7 @@ func (s Source) Where() string {
 
 // report makes the report of a failure.
 func (t *task) report(f *failure) *Report {
-	e := &explanation{task: t, failure: f}
+	e := &explanation{task: t, failure: f, turned: -1}
 	e.follow()
 	f = e.failure
 	r := &Report{

@@ -1,0 +1,173 @@
+package verifier_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	programs "github.com/bpflab/bpflab/testdata/verifier"
+	"github.com/bpflab/bpflab/verifier"
+)
+
+// valueOfM0 puts the only value of map m0 into R0; goes to out if there is none.
+const valueOfM0 = `
+	*(u32 *)(r10 -4) = 0
+	r2 = r10
+	r2 += -4
+	r1 = map[m0]
+	call bpf_map_lookup_elem#1
+	if r0 == 0 goto out
+`
+
+// leaves is where they go to.
+const leaves = `
+	r0 = 2
+	exit
+out:	r0 = 2
+	exit
+`
+
+// reasons are programs with what their reports must say, as text: what would
+// mislead is worse than nothing.
+var reasons = []struct {
+	name, code, text string
+	nearest          string // the check and why
+	remedy           string // a part of it
+}{
+	{"the start of the access is compared, not its end", "V101", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	if r2 > r3 goto out
+	r0 = *(u8 *)(r2 +0)` + leaves,
+		"2: It shows that the pointer is not behind the end, but it may be the end itself. Compare the end of what is accessed, which is 1 byte further on.",
+		"r0 += 1\n"},
+	{"the same with the operands exchanged", "V101", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	if r3 < r2 goto out
+	r0 = *(u8 *)(r2 +0)` + leaves,
+		"2: It shows that the pointer is not behind the end, but it may be the end itself. Compare the end of what is accessed, which is 1 byte further on.",
+		"r0 += 1\n"},
+	{"a comparison whose way out comes back", "V101", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	r4 = r2
+	r4 += 14
+	r0 = 2
+	if r4 <= r3 goto on
+	r0 = 1
+on:	r5 = *(u8 *)(r2 +0)
+	exit`,
+		"5: On this path it does not jump, which is the side for packets that are too short. The access belongs to the other side.",
+		"The comparison at 5 is right"},
+	{"a check that was made before what is told of the path", "V101", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	r7 = 0
+again:	r7 += 1
+	r4 = r2
+	r4 += 14
+	if r4 > r3 goto out
+	if r7 < 12000 goto again
+	r0 = *(u8 *)(r2 +20)` + leaves,
+		"6: It shows no more than the 14 bytes that are known before it. The access needs 21.",
+		"r0 += 21\n"},
+	{"metadata end where the packet begins", "V101", `
+	r2 = *(u32 *)(r1 +8)
+	r3 = *(u32 *)(r1 +0)
+	r4 = r2
+	r4 += 4
+	if r4 > r3 goto out
+	r0 = *(u64 *)(r2 +0)` + leaves,
+		"4: It shows that 4 bytes are there from data_meta on. The access needs 8: 4 more.",
+		"register with data."},
+	{"a pointer moved too far to be compared", "V101", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	r2 += 65535
+	if r2 > r3 goto out
+	r0 = *(u8 *)(r2 +0)` + leaves,
+		"3: It shows that 65535 bytes are there from data on. The access needs 65536: 1 more. No comparison is believed beyond 65535 bytes.",
+		"Let the pointer end within 65535 bytes"},
+	{"two numbers compared", "V204", `
+	r6 = *(u32 *)(r1 +12)
+	r7 = *(u32 *)(r1 +16)` + valueOfM0 + `
+	if r6 > r7 goto out
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"9: It compares R6 with what is 0..0xffffffff, and R6 is still 0..0xffffffff behind it.",
+		"if r6 > 63 goto"},
+	{"two numbers compared the other way round", "V204", `
+	r6 = *(u32 *)(r1 +12)
+	r7 = *(u32 *)(r1 +16)` + valueOfM0 + `
+	if r7 < r6 goto out
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"9: It compares R6 with what is 0..0xffffffff, and R6 is still 0..0xffffffff behind it.",
+		"if r6 > 63 goto"},
+	{"a number that is subtracted", "V120", `
+	r6 = *(u32 *)(r1 +12)` + valueOfM0 + `
+	if r6 > 40 goto out
+	r0 += 32
+	r0 -= r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"8: It shows that R6 is 0..40, which is 8 too many.",
+		"must be 0..32. "},
+	{"a number that has to be large enough", "V120", `
+	r6 = *(u32 *)(r1 +12)` + valueOfM0 + `
+	if r6 > 40 goto out
+	r0 += -8
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"8: It shows that R6 is 0..40, which is 8 too few.",
+		"if r6 < 8 goto OUT\n\tif r6 > 71 goto OUT"},
+	{"one of two numbers is known", "V120", `
+	r6 = *(u32 *)(r1 +12)
+	r8 = *(u32 *)(r1 +16)` + valueOfM0 + `
+	if r6 != 10 goto out
+	r8 &= 63
+	r6 += r8
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"9: It shows that R6 is 10; what is made of it, R6, is 10..73, which is 10 too many.",
+		"must be 0..63. "},
+	{"the wrong side of the comparison with NULL", "V105",
+		strings.NewReplacer("m0", "h0", "==", "!=").Replace(valueOfM0) + "\tr0 = *(u64 *)(r0 +0)" + leaves,
+		"6: On this path it does not jump, which is the side on which R0 is NULL. The access belongs to the other side.",
+		"The comparison at 6 is right"},
+	{"a record that was given away", "V105", `
+	r1 = map[events]
+	r2 = 8
+	r3 = 0
+	call bpf_ringbuf_reserve#131
+	if r0 == 0 goto out
+	r6 = r0
+	r1 = r0
+	r2 = 0
+	call bpf_ringbuf_submit#132
+	r0 = *(u64 *)(r6 +0)` + leaves,
+		"9: bpf_ringbuf_submit takes it back, and what is given back must not be touched. Before, R6 was record of 8 bytes.",
+		"Use it before the call"},
+	{"recursion", "V005", "\tcall f\n\texit\nf:\tcall f\n\texit", "", "The function at 2 calls itself"},
+}
+
+func TestReasons(t *testing.T) {
+	for _, c := range reasons {
+		list, err := programs.Parse(c.name, "program test\ntype xdp\nmap m0 array 4 64 1\nmap h0 hash 4 64 1\nmap events ringbuf 0 0 4096\n"+strings.TrimLeft(c.text, "\n")+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, r := verifier.Verify(program(&list[0]), verifier.Options{})
+		if r == nil || r.Code.String() != c.code {
+			t.Errorf("%s: %v, want %s", c.name, r, c.code)
+			continue
+		}
+		nearest := ""
+		if r.Nearest != nil {
+			nearest = strings.TrimPrefix(strconv.Itoa(r.Nearest.Slot)+": ", "-1: ") + r.Nearest.Why
+		}
+		if nearest != c.nearest || !strings.Contains(r.Remedy, c.remedy) {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+	}
+}
