@@ -103,7 +103,7 @@ func (r *Reader) recordFrames(b *Batch) (n, at int) {
 // either no damage or such that Next finds it.
 func (r *Reader) blockFrames(b *Batch) (n, at int) {
 	window, starts := b.window, b.Starts[:len(b.Frames)]
-	interfaces := r.interfaces[r.sectionBase:]
+	interfaces := r.described()[r.sectionBase:]
 	for n < len(b.Frames) && len(window)-at >= 32 {
 		block := window[at:]
 		total, id := r.uint32(block[4:]), r.uint32(block[8:])

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -272,6 +273,35 @@ func TestWriterLikePieces(t *testing.T) {
 		if err := w.Flush(); err != nil || !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("capture %d: the copy by pieces differs, %v", n, err)
 		}
+	}
+}
+
+// TestPiecesOfSections: a piece ends at a section, and costs then what its own
+// packets cost, not the bytes behind it or the interfaces before it.
+func TestPiecesOfSections(t *testing.T) {
+	const sections = 3000
+	data := bytes.Repeat(le(sectionBlk, ifaceBlk, 6, 32, 0, 0, 0, 0, 0, 32), sections)
+	r, err := capture.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cut, packets := r.Pieces(), 0
+	for piece := new(capture.Piece); cut.Next(piece) == nil; {
+		for p, err := piece.Next(); err == nil; p, err = piece.Next() {
+			if p.Interface != packets {
+				t.Fatalf("packet %d is from interface %d", packets, p.Interface)
+			}
+			packets++
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if packets != sections {
+		t.Errorf("%d packets, want %d", packets, sections)
+	}
+	if size := after.TotalAlloc - before.TotalAlloc; size > 4<<20 {
+		t.Errorf("%d bytes allocated", size)
 	}
 }
 

@@ -210,11 +210,17 @@ func (r *Reader) newSection(body []byte) error {
 	if r.offset() == 0 {
 		r.section = r.options(body[16:]).clone()
 	}
-	r.sectionBase = len(r.interfaces)
+	r.sectionBase = len(r.described())
 	return nil
 }
 
+// newInterface adds an interface, unless the reader is that of a [Piece] and
+// knows it.
 func (r *Reader) newInterface(body []byte) error {
+	known := r.described()
+	if len(known) < len(r.interfaces) {
+		return nil
+	}
 	if len(body) < 8 {
 		return r.fail("interface description of %d bytes", len(body)+12)
 	}
@@ -226,9 +232,9 @@ func (r *Reader) newInterface(body []byte) error {
 	}
 	var err error
 	if i.clock, err = clockOf(i.Options); err != nil {
-		return r.fail("interface %d: %v", len(r.interfaces)-r.sectionBase, err)
+		return r.fail("interface %d: %v", len(known)-r.sectionBase, err)
 	}
-	r.interfaces = append(r.interfaces, i)
+	r.interfaces = append(known, i)
 	return nil
 }
 
@@ -318,17 +324,18 @@ func capturedOf(wireLen, snapLen uint32) uint32 {
 
 // interfaceOf finds an interface of the current section.
 func (r *Reader) interfaceOf(id uint32) (*Interface, error) {
-	if uint64(id) >= uint64(len(r.interfaces)-r.sectionBase) {
+	known := r.described()[r.sectionBase:]
+	if uint64(id) >= uint64(len(known)) {
 		return nil, r.fail("the packet's interface %d has not been described", id)
 	}
-	return &r.interfaces[r.sectionBase+int(id)], nil
+	return &known[id], nil
 }
 
 // described returns the interfaces whose blocks are before the one at hand. The
-// reader knows more where it decodes a packet for the second time.
+// reader of a [Piece] knows all those of its piece from the beginning.
 func (r *Reader) described() []Interface {
 	known, here := r.interfaces, r.offset()
-	for len(known) > 0 && known[len(known)-1].offset > here {
+	for len(known) > 0 && known[len(known)-1].offset >= here {
 		known = known[:len(known)-1]
 	}
 	return known

@@ -120,7 +120,19 @@ func (c *Pieces) cut(p *Piece) error {
 	if r.err != nil {
 		return r.err
 	}
-	c.load(p)
+	if c.follows(p) {
+		at := headroom - len(r.rest)
+		copy(p.memory[at:], r.rest)
+		r.buf = p.memory[at : headroom+p.filled]
+		r.read += int64(p.filled)
+	} else {
+		c.goOnInOrder()
+		if c.cutUnread(p) {
+			return nil
+		}
+		r.buf = append(p.memory[:0], r.rest...)
+	}
+	r.rest = r.buf
 	begin := *r
 	if r.takeWhole(); len(r.rest) == len(begin.rest) {
 		if err := r.refill(); err != nil {
@@ -136,33 +148,42 @@ func (c *Pieces) cut(p *Piece) error {
 	return nil
 }
 
+// follows reports whether the piece has those bytes of the file that come next.
+// It has not if r has read on by itself for a packet longer than a piece, or if
+// the piece before ended early, at a section.
+func (c *Pieces) follows(p *Piece) bool {
+	return p.file != nil && p.start == c.r.read && len(c.r.rest) <= headroom
+}
+
+// goOnInOrder stops the reading ahead.
+func (c *Pieces) goOnInOrder() {
+	c.mu.Lock()
+	c.file = nil
+	c.mu.Unlock()
+}
+
+// cutUnread makes the piece of what the piece before has left, if there are whole
+// packets. Only they are copied: there may be a section for each of them.
+func (c *Pieces) cutUnread(p *Piece) bool {
+	begin := *c.r
+	if c.r.takeWhole(); len(c.r.rest) == len(begin.rest) {
+		return false
+	}
+	p.detach(&begin, c.r)
+	p.buf = append(p.memory[:0], p.buf...)
+	p.rest = p.buf
+	return true
+}
+
 // detach makes the piece the reader of what r has consumed since it was begin.
 func (p *Piece) detach(begin, r *Reader) {
 	p.Reader = *begin
-	p.interfaces = slices.Clip(begin.interfaces)
-	end := len(begin.buf) - len(r.rest)
-	p.buf = begin.buf[:end:end]
-	p.rest = p.buf[len(begin.buf)-len(begin.rest):]
+	p.interfaces = slices.Clip(r.interfaces)
+	end := len(begin.rest) - len(r.rest)
+	p.buf = begin.rest[:end:end]
+	p.rest = p.buf
 	p.read = r.offset()
 	p.src, p.srcErr = nil, io.EOF
-}
-
-// load makes the bytes of the piece those that r continues with. They do
-// not follow if r has read on by itself for a packet longer than a piece;
-// from then on nothing is read but in order.
-func (c *Pieces) load(p *Piece) {
-	r := c.r
-	if at := headroom - len(r.rest); p.file != nil && p.start == r.read && at >= 0 {
-		copy(p.memory[at:], r.rest)
-		r.buf = p.memory[at : headroom+p.filled]
-		r.read += int64(p.filled)
-	} else {
-		r.buf = append(p.memory[:0], r.rest...)
-		c.mu.Lock()
-		c.file = nil
-		c.mu.Unlock()
-	}
-	r.rest = r.buf
 }
 
 // A turn lets goroutines through in the order of their numbers, from 0.

@@ -101,7 +101,7 @@ func (r *Reader) ByteOrder() binary.ByteOrder { return byteOrder(r.bigEndian) }
 
 // Interfaces returns the interfaces seen so far, over all sections. In pcapng
 // more may appear as Next goes on. Callers must not change the slice.
-func (r *Reader) Interfaces() []Interface { return r.interfaces }
+func (r *Reader) Interfaces() []Interface { return r.described() }
 
 // Buffered reports whether Next would return without asking the source, which
 // may be a live one and let it wait. Then the call also leaves the bytes and
