@@ -12,7 +12,7 @@ const tailCallDepth = 256
 // checkDepth checks that no chain of calls needs more stack than there is
 // (check_max_stack_depth). Paths have shown how much each function uses.
 func (t *task) checkDepth() *failure {
-	d := depths{t: t, tail: make([]bool, len(t.a.funcs))}
+	d := depths{t: t, tail: make([]bool, len(t.a.funcs)), seen: map[[2]int32]int32{}}
 	for pc := 0; pc < len(t.p.Insns); pc += t.p.Insns[pc].Width() {
 		ins := t.p.Insns[pc]
 		if ins.Op == ebpf.ClassJMP|ebpf.Call && ins.Src == ebpf.CallHelper && ins.Imm == abi.TailCall {
@@ -25,6 +25,11 @@ func (t *task) checkDepth() *failure {
 type depths struct {
 	t    *task
 	tail []bool // functions that make tail calls
+
+	// The most stack with which a function was looked at, by its place in
+	// the chain: with less there is nothing to find. Without it the time
+	// would be that of all chains.
+	seen map[[2]int32]int32
 }
 
 // below adds up the stack of function fn and of what it calls, above being
@@ -39,9 +44,11 @@ func (d *depths) below(fn int, above, frames int32) *failure {
 	if total > frameSize {
 		return &failure{code: StackDepth, pc: int(a.funcs[fn].start), reg: -1, msg: "the chain of calls needs " + itoa(total) + " bytes of stack, of which there are 512"}
 	}
-	if frames == maxFrames {
+	place := [2]int32{int32(fn), frames}
+	if most, ok := d.seen[place]; ok && most >= above || frames == maxFrames {
 		return nil
 	}
+	d.seen[place] = above
 	for pc := int(a.funcs[fn].start); pc < int(a.funcs[fn].end); pc++ {
 		if target, ok := calls(d.t.p.Insns, pc); ok {
 			if f := d.below(int(a.fn[target]), total, frames+1); f != nil {

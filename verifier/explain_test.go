@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -148,16 +149,91 @@ again:	r7 += 1
 	r0 = *(u64 *)(r6 +0)` + leaves,
 		"9: bpf_ringbuf_submit takes it back, and what is given back must not be touched. Before, R6 was record of 8 bytes.",
 		"Use it before the call"},
+	{"a pointer that is overwritten in part", "V105", valueOfM0 + `
+	*(u64 *)(r10 -16) = r0
+	*(u32 *)(r10 -12) = 7
+	r1 = *(u64 *)(r10 -16)
+	r0 = *(u64 *)(r1 +0)` + leaves,
+		"", "Load the pointer as a pointer"},
+	{"a value that is larger than what is given", "V110", `
+	*(u64 *)(r10 -16) = 0
+	*(u64 *)(r10 -8) = 0
+	r2 = r10
+	r2 += -8
+	r3 = r10
+	r3 += -16
+	r4 = 0
+	r1 = map[m0]
+	call bpf_map_update_elem#2
+	exit`,
+		"", "takes 64 bytes here, the size of a value of map m0. "},
+	{"a shift of a pointer", "V202", `
+	r1 >>= 32
+	exit`, "", "An address is no number to calculate with."},
+	{"a function of other types", "V302", `
+	call bpf_skb_pull_data#39
+	exit`, "", "bpf_skb_pull_data is for programs of these types: sched_cls, sched_act, "},
 	{"recursion", "V005", "\tcall f\n\texit\nf:\tcall f\n\texit", "", "The function at 2 calls itself"},
+}
+
+// TestOverwrittenPointer checks that the chain tells what was in the bytes.
+func TestOverwrittenPointer(t *testing.T) {
+	_, r := verifier.Verify(reasonProgram(t, valueOfM0+`
+	*(u64 *)(r10 -16) = r0
+	*(u32 *)(r10 -12) = 7
+	r1 = *(u64 *)(r10 -16)
+	r0 = *(u64 *)(r1 +0)`+leaves), verifier.Options{})
+	for _, e := range r.Chain {
+		if e.What == "R10-12" && e.Before == "part of value of m0" && e.After == "7" {
+			return
+		}
+	}
+	t.Errorf("%+v", r)
+}
+
+// TestReportIsPrintable checks that names and source lines cannot write over
+// the terminal.
+func TestReportIsPrintable(t *testing.T) {
+	p := reasonProgram(t, "\tr2 = *(u32 *)(r1 +0)\n\tr0 = *(u8 *)(r2 +0)\n\texit\n")
+	p.Name = "a\nb\x1b[2J"
+	p.Source = func(int) verifier.Source {
+		return verifier.Source{File: "evil\x1b[31m.c", Line: 1, Text: "\treturn\x07 \x1b]0;title\x07"}
+	}
+	_, r := verifier.Verify(p, verifier.Options{})
+	if text := fmt.Sprintf("%v\n%+v", r, r); strings.ContainsAny(text, "\x1b\x07") || strings.Contains(text, "a\nb") || !strings.Contains(text, "return") {
+		t.Errorf("%q", text)
+	}
+}
+
+// TestManyCalls verifies a program in which there are more chains of calls
+// than could be followed one by one.
+func TestManyCalls(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("\tr0 = 2\n\tif r0 == 2 goto out\n\tcall f0\nout:\texit\n")
+	for f := range 7 {
+		fmt.Fprintf(&text, "f%d:\tr0 = 2\n", f)
+		if f < 6 {
+			fmt.Fprintf(&text, "\tif r0 == 2 goto out%d\n%sout%d:", f, strings.Repeat(fmt.Sprintf("\tcall f%d\n", f+1), 100), f)
+		}
+		text.WriteString("\texit\n")
+	}
+	if _, r := verifier.Verify(reasonProgram(t, text.String()), verifier.Options{}); r != nil {
+		t.Error(r)
+	}
+}
+
+func reasonProgram(t *testing.T, text string) *verifier.Program {
+	t.Helper()
+	list, err := programs.Parse(t.Name(), "program test\ntype xdp\nmap m0 array 4 64 1\nmap h0 hash 4 64 1\nmap events ringbuf 0 0 4096\n"+strings.TrimLeft(text, "\n")+"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program(&list[0])
 }
 
 func TestReasons(t *testing.T) {
 	for _, c := range reasons {
-		list, err := programs.Parse(c.name, "program test\ntype xdp\nmap m0 array 4 64 1\nmap h0 hash 4 64 1\nmap events ringbuf 0 0 4096\n"+strings.TrimLeft(c.text, "\n")+"\n")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, r := verifier.Verify(program(&list[0]), verifier.Options{})
+		_, r := verifier.Verify(reasonProgram(t, c.text), verifier.Options{})
 		if r == nil || r.Code.String() != c.code {
 			t.Errorf("%s: %v, want %s", c.name, r, c.code)
 			continue
