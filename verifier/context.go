@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"strconv"
+
 	"github.com/bpflab/bpflab/ebpf"
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
@@ -96,7 +98,15 @@ func bytesText(n int) string {
 	if n == 1 {
 		return "1 byte"
 	}
-	return itoa(int32(n)) + " bytes"
+	return strconv.Itoa(n) + " bytes"
+}
+
+// are is the verb for n things.
+func are(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // loadBytes is loadContext for a context of bytes.
@@ -114,7 +124,7 @@ func (v *verifier) loadSocket(r ebpf.Register, off int64, size int) *failure {
 		ok = ok && (p.obj != sockCommon || !abi.FullSockOnly(field))
 	}
 	if !ok {
-		return v.fail(SocketField, int(r), "struct bpf_sock has no field for a load of %d bytes at offset %d", size, off)
+		return v.fail(SocketField, int(r), "struct bpf_sock has no field for a load of %s at offset %d", bytesText(size), off)
 	}
 	return nil
 }

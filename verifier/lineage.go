@@ -206,6 +206,9 @@ func (e *explanation) event(t told) Event {
 	if !c.written || c.is.reg.kind == unset || c.prior != 0 && c.from[0] == c.prior || c.was.reg.ref != 0 && c.was.reg.ref != c.is.reg.ref {
 		ev.Before = e.content(c, &c.was)
 	}
+	if c.at.stack && c.was.reg.isPointer() && c.was.spill == 0xff && c.is.spill != 0xff {
+		ev.Before = "part of " + e.content(c, &c.was)
+	}
 	return ev
 }
 

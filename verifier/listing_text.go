@@ -50,7 +50,7 @@ func (t *reportText) place(l ListedInsn) bool {
 	if l.From != nil {
 		head = strings.TrimSpace(head + " from " + listText(l.From))
 	}
-	fmt.Fprintf(t, "\n%s\n", t.paint(bold, head+":"))
+	fmt.Fprintf(t, "\n%s\n", t.paint(bold, printable(head+":")))
 	return true
 }
 
@@ -70,7 +70,7 @@ func listText(slots []int) string {
 
 // listed writes an instruction and what is known beside it.
 func (t *reportText) listed(l ListedInsn) {
-	text := l.Insn
+	text := printable(l.Insn)
 	if l.Target > 0 {
 		text += fmt.Sprintf(" <%d>", l.Target)
 	}
@@ -80,7 +80,7 @@ func (t *reportText) listed(l ListedInsn) {
 		return
 	}
 	for _, right := range l.beside() {
-		fmt.Fprintln(t, strings.TrimRight(left+"  "+t.paint(green, right), " "))
+		fmt.Fprintln(t, strings.TrimRight(left+"  "+t.paint(green, printable(right)), " "))
 		left = strings.Repeat(" ", len("   0: ")+codeWidth)
 	}
 }

@@ -165,7 +165,7 @@ func (v *verifier) within(r ebpf.Register, off, size, have int64, code Code, wha
 	low, end := p.num.SMin()+off, p.num.SMax()+off+size
 	switch {
 	case low < 0:
-		return v.fail(code, int(r), "the access begins %d bytes before %s", -low, what).miss(low, end, have)
+		return v.fail(code, int(r), "the access begins %s before %s", bytesText(int(-low)), what).miss(low, end, have)
 	case end > have:
 		return v.fail(code, int(r), "the access ends at byte %d of %s, which has %d: %d beyond", end, what, have, end-have).miss(low, end, have)
 	}
@@ -190,11 +190,11 @@ func (v *verifier) reachPacket(r ebpf.Register, off, size int64, u use) *failure
 	switch {
 	case p.num.SMin()+off < 0 || low < 0:
 		low = min(low, p.num.SMin()+off)
-		return v.fail(PacketBounds, int(r), "the access may begin %d bytes before %s", -low, what).miss(low, end, have)
+		return v.fail(PacketBounds, int(r), "the access may begin %s before %s", bytesText(int(-low)), what).miss(low, end, have)
 	case end > have && have == 0:
-		return v.fail(PacketBounds, int(r), "nothing is known to be there: the access needs %d bytes of %s from %s on", end, what, place(p)).miss(low, end, have)
+		return v.fail(PacketBounds, int(r), "nothing is known to be there: the access needs %s of %s from %s on", bytesText(int(end)), what, place(p)).miss(low, end, have)
 	case end > have:
-		return v.fail(PacketBounds, int(r), "%d bytes of %s are shown to be there from %s on, the access ends at %d: %d short", have, what, place(p), end, end-have).miss(low, end, have)
+		return v.fail(PacketBounds, int(r), "%s of %s %s shown to be there from %s on, the access ends at %d: %d short", bytesText(int(have)), what, are(have), place(p), end, end-have).miss(low, end, have)
 	}
 	return nil
 }

@@ -130,8 +130,8 @@ func (c *compared) bounded(k kind) *reg {
 
 // tooShort says that fewer bytes have been shown than the access needs.
 func (e *explanation) tooShort(shown int64, p *reg) string {
-	text := fmt.Sprintf("It shows that %s are there from %s on. The access needs %d: %d more.",
-		bytesText(int(shown)), place(p), e.failure.end, e.failure.end-shown)
+	text := fmt.Sprintf("It shows that %s %s there from %s on. The access needs %d: %d more.",
+		bytesText(int(shown)), are(shown), place(p), e.failure.end, e.failure.end-shown)
 	if e.failure.end > maxPacket {
 		text += fmt.Sprintf(" No comparison is believed beyond %d bytes.", maxPacket)
 	}
@@ -172,7 +172,7 @@ func (e *explanation) silence(c *compared, q *reg) (why string, turned bool) {
 		return fmt.Sprintf("The pointer may be %s bytes into the packet. Comparisons are believed up to %d bytes only, because beyond it an address could wrap around.",
 			numberText(q.num), maxPacket), false
 	case q.span > 0 && q.off > 0:
-		return fmt.Sprintf("It shows no more than the %s that are known before it. The access needs %d.", bytesText(int(q.span)), e.failure.end), false
+		return fmt.Sprintf("It shows no more than the %s that %s known before it. The access needs %d.", bytesText(int(q.span)), are(int64(q.span)), e.failure.end), false
 	case strict || q.off != 0:
 		return "It does not show that a byte is there.", false
 	}

@@ -35,6 +35,8 @@ func (e *explanation) remedy() string {
 		return e.remedyOffset()
 	case ContextField, ContextStore:
 		return e.remedyField()
+	case HelperType:
+		return e.remedyType()
 	case ArgumentSize, ArgumentMemory:
 		if e.sizeOf(ebpf.Register(e.failure.reg)) == 0 && e.sizeOf(ebpf.Register(e.failure.reg-1)) == 0 {
 			return ""
@@ -46,6 +48,9 @@ func (e *explanation) remedy() string {
 		if x := e.value(register(e.frame(), ebpf.Register(e.failure.reg))); x.kind == packetEnd && e.inC() {
 			return "The compiler has turned p + N > data_end around, into p > data_end - N. Hide the pointer from it before the comparison:\n" +
 				"\tasm volatile(\"\" : \"+r\"(p));"
+		}
+		if op := e.p.Insns[e.failure.pc].Op.Operation(); op != ebpf.Add && op != ebpf.Sub {
+			return "An address is no number to calculate with. Keep it in a register or in 8 bytes of the stack; outside of the program it has no meaning."
 		}
 	case Unreleased, LegacyHeld:
 		return e.remedyRelease()
@@ -233,7 +238,8 @@ func (e *explanation) remedyOffset() string {
 	case n == nil && f.code == PointerRange:
 		return "Use a smaller offset."
 	case n == nil && f.code == StackBounds && isCall(e.p.Insns[f.pc]):
-		return fmt.Sprintf("The function takes %s here. Between the address, R10%+d, and the end of the stack, R10, are not as many.", bytesText(int(f.end-f.off)), f.off)
+		return fmt.Sprintf("The function takes %s here%s. Between the address, R10%+d, and the end of the stack, R10, are not as many.",
+			bytesText(int(f.end-f.off)), e.ofMap(), f.off)
 	case n == nil && f.code == StackBounds:
 		return fmt.Sprintf("The stack is the %d bytes below R10: use offsets from -%d on, and keep what is larger in a value of a map.", frameSize, frameSize)
 	case n == nil:
@@ -266,6 +272,22 @@ func (e *explanation) allowed(n *culprit) (low, high int64) {
 		low = max(low, 0)
 	}
 	return low, high
+}
+
+// ofMap says of which map's key or value an argument has the size, "" if that
+// is not where its size comes from.
+func (e *explanation) ofMap() string {
+	h := abi.HelperByID(e.p.Insns[e.failure.pc].Imm)
+	m := e.value(register(e.frame(), ebpf.R1))
+	if i := int(e.failure.reg) - 1; h != nil && m.kind == mapPtr && i >= 0 && i < len(h.Args) {
+		switch h.Args[i] {
+		case abi.ArgMapKey:
+			return ", the size of a key of map " + e.mapNames[m.obj]
+		case abi.ArgMapValue, abi.ArgMapValueOut:
+			return ", the size of a value of map " + e.mapNames[m.obj]
+		}
+	}
+	return ""
 }
 
 // pointerOperand returns the register with the pointer to which the
@@ -392,6 +414,22 @@ func (e *explanation) remedyField() string {
 		return fmt.Sprintf("There is nothing in struct %s that %v programs can %s.", ctx.Name, e.p.Type, what)
 	}
 	return fmt.Sprintf("%v programs can %s these fields of struct %s, at these offsets: %s.", e.p.Type, what, ctx.Name, strings.Join(names, ", "))
+}
+
+// remedyType names the types of programs that can call the function.
+func (e *explanation) remedyType() string {
+	ins := e.p.Insns[e.failure.pc]
+	h := abi.HelperByID(ins.Imm)
+	if h == nil || !isCall(ins) {
+		return ""
+	}
+	var types []string
+	for _, t := range abi.ProgTypes() {
+		if h.Types.Has(t) {
+			types = append(types, t.String())
+		}
+	}
+	return fmt.Sprintf("%s is for programs of these types: %s.", h.Name(), strings.Join(types, ", "))
 }
 
 func (e *explanation) remedyReturn() string {

@@ -113,7 +113,7 @@ func (r *Report) Error() string {
 	if line := r.Source.Where(); line != "" {
 		where += " (" + line + ")"
 	}
-	return fmt.Sprintf("%v %s: %s", r.Code, where, r.Message)
+	return printable(fmt.Sprintf("%v %s: %s", r.Code, where, r.Message))
 }
 
 // Where returns "FILE:LINE", for a part of a filter expression the part, and

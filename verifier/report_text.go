@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -62,6 +63,20 @@ func (t *reportText) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
+// printable replaces what is no character to be seen: names and source lines
+// are from the object, and could write over the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 func (t *reportText) section(title string) { fmt.Fprintf(t, "\n%s\n", t.paint(bold, title+":")) }
 
 // textWidth is where running text is broken.
@@ -72,7 +87,7 @@ func (t *reportText) words(text string) { t.indented("  ", text) }
 
 func (t *reportText) indented(indent, text string) {
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(printable(text)) {
 		if line != "" && utf8.RuneCountInString(indent)+utf8.RuneCountInString(line)+utf8.RuneCountInString(word) >= textWidth {
 			fmt.Fprintln(t, indent+line)
 			line = ""
@@ -99,7 +114,7 @@ func (t *reportText) block(text string) {
 }
 
 func (t *reportText) head(r *Report) {
-	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), r.Message)
+	fmt.Fprintf(t, "%s %s: %s\n", t.paint(bold+";"+red, r.Code.String()), t.paint(bold, r.Title), printable(r.Message))
 	where := r.Program
 	if where != "" {
 		where = "program " + where
@@ -108,7 +123,7 @@ func (t *reportText) head(r *Report) {
 		where = strings.TrimPrefix(where+", "+r.Source.Where(), ", ")
 	}
 	if where != "" {
-		fmt.Fprintf(t, "  in %s\n", where)
+		fmt.Fprintf(t, "  in %s\n", printable(where))
 	}
 	t.source(r.Source)
 	t.code(r.Place, "")
@@ -119,9 +134,9 @@ func (t *reportText) source(s Source) {
 	switch {
 	case s == Source{}:
 	case s.File == "":
-		fmt.Fprintf(t, "      %s\n", t.paint(cyan, "; "+s.Text))
+		fmt.Fprintf(t, "      %s\n", t.paint(cyan, printable("; "+s.Text)))
 	default:
-		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, "; "+s.short().Where()+":"), t.paint(cyan, strings.TrimSpace(s.Text)))
+		fmt.Fprintf(t, "      %s %s\n", t.paint(cyan, printable("; "+s.short().Where()+":")), t.paint(cyan, printable(strings.TrimSpace(s.Text))))
 	}
 }
 
@@ -134,7 +149,7 @@ func (t *reportText) code(p Place, says string) {
 		return
 	}
 	line := fmt.Sprintf("%4d: %-*s  %s", p.Slot, codeWidth, p.Insn, says)
-	fmt.Fprintln(t, strings.TrimRight(line, " "))
+	fmt.Fprintln(t, strings.TrimRight(printable(line), " "))
 }
 
 func (t *reportText) miss(r *Report) {
@@ -212,7 +227,7 @@ func (t *reportText) effort(e *Effort) {
 	}
 	t.section("What keeps the states apart")
 	for _, d := range e.Apart {
-		fmt.Fprintf(t, "  %-8s %d values: %s", d.What, d.Values, strings.Join(d.Examples, ", "))
+		fmt.Fprintf(t, "  %-8s %d values: %s", d.What, d.Values, printable(strings.Join(d.Examples, ", ")))
 		if d.Values > len(d.Examples) {
 			t.WriteString(", …")
 		}
@@ -230,11 +245,26 @@ func (t *reportText) witness(w *Witness) {
 		t.words(w.Note)
 		return
 	}
-	t.words(fmt.Sprintf("run %d, a packet of %d bytes: at %d, %s", w.Runs, len(w.Packet), w.Slot, w.Fault))
+	t.words(fmt.Sprintf("run %d, a packet of %s: at %d, %s", w.Runs, bytesText(len(w.Packet)), w.Slot, w.Fault))
 	if w.Setup != "" {
 		t.words(w.Setup)
 	}
-	for at := 0; at < len(w.Packet); at += 16 {
-		fmt.Fprintf(t, "  %04x  % x\n", at, []byte(w.Packet)[at:min(at+16, len(w.Packet))])
+	t.dump(w.Packet)
+}
+
+// dump writes bytes by lines; "*" stands for lines that are as the one above.
+func (t *reportText) dump(data []byte) {
+	var above []byte
+	starred := false
+	for at := 0; at < len(data); at += 16 {
+		line := data[at:min(at+16, len(data))]
+		again := bytes.Equal(line, above) && at+16 < len(data)
+		switch {
+		case !again:
+			fmt.Fprintf(t, "  %04x  % x\n", at, line)
+		case !starred:
+			t.WriteString("  *\n")
+		}
+		starred, above = again, line
 	}
 }

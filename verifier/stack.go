@@ -20,9 +20,9 @@ func (v *verifier) stackRange(r ebpf.Register, off, size int64) (f *frame, low, 
 	low, high = p.num.SMin()+off, p.num.SMax()+off
 	if low < -frameSize || high+size > 0 {
 		if low < -frameSize {
-			return nil, 0, 0, v.fail(StackBounds, int(r), "the access begins %d bytes below the frame", -frameSize-low).miss(low, high+size, 0)
+			return nil, 0, 0, v.fail(StackBounds, int(r), "the access begins %s below the frame", bytesText(int(-frameSize-low))).miss(low, high+size, 0)
 		}
-		return nil, 0, 0, v.fail(StackBounds, int(r), "the access ends %d bytes above the frame", high+size).miss(low, high+size, 0)
+		return nil, 0, 0, v.fail(StackBounds, int(r), "the access ends %s above the frame", bytesText(int(high+size))).miss(low, high+size, 0)
 	}
 	f = v.state.frames[p.frame]
 	v.deepen(f, low)
@@ -143,7 +143,7 @@ func (v *verifier) storeStack(r ebpf.Register, off int64, size int, value reg) *
 	s, bit := f.at(low)
 	m := mask(bit, size)
 	if value.isPointer() && size != 8 {
-		return v.fail(PointerCut, int(r), "only %d bytes of %s are stored to the stack", size, value.kind)
+		return v.fail(PointerCut, int(r), "only %s of %s %s stored to the stack", bytesText(size), value.kind, are(int64(size)))
 	}
 	if s.spill&m != 0 || !isZero(&value) {
 		s.unspill() // a slot has room for one register
