@@ -58,8 +58,7 @@ func faults(t *testing.T) []*faulty {
 		a.Store(amd64.W8, amd64.AtIndex(amd64.R15, amd64.RAX, 0), amd64.RAX)
 	}
 	jump := func(a *amd64.Assembler) {
-		a.Load(amd64.W64, amd64.RAX, amd64.At(amd64.RDI, 0))
-		a.JmpReg(amd64.RAX)
+		a.JmpMem(amd64.At(amd64.RDI, 0))
 	}
 	div := func(a *amd64.Assembler) {
 		a.MovRI(amd64.RAX, 1<<63)
@@ -74,7 +73,7 @@ func faults(t *testing.T) []*faulty {
 	var all []*faulty
 	add := func(name string, body func(*amd64.Assembler), arg, base uintptr, text string, addr uintptr) {
 		f := &faulty{name: name, base: base, args: &[4]uint64{uint64(arg)}, text: text, addr: addr}
-		f.entry = code(t, assemble(t, func(a *amd64.Assembler) { wreck(a); body(a) })...)
+		f.entry = code(t, wreckAll(t, body)...)
 		all = append(all, f)
 	}
 	add("load from nil", load, 0, 0, badAddress, 0)

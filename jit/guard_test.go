@@ -46,12 +46,20 @@ func assemble(tb testing.TB, body func(a *amd64.Assembler)) []byte {
 	return finished.Bytes
 }
 
-// wreck ruins every register that machine code may change, apart from RDI and
-// R15, with its arguments and the bytes in args.
-func wreck(a *amd64.Assembler) {
-	for x := range amd64.XReg(16) {
-		a.MovupsLoad(x, amd64.At(amd64.RDI, 0))
+// wreckAll is assemble behind code that ruins every register that machine code
+// may change, apart from RDI and R15, with its arguments: XMM0 to XMM15, which
+// package amd64 knows no instructions for, by the bytes in args.
+func wreckAll(tb testing.TB, body func(a *amd64.Assembler)) []byte {
+	tb.Helper()
+	var vectors []byte
+	for x := range byte(16) {
+		vectors = append(vectors, 0x40|x>>3<<2, 0x0f, 0x10, x&7<<3|7) // movups xmm, xmmword ptr [rdi]
 	}
+	return append(vectors, assemble(tb, func(a *amd64.Assembler) { wreck(a); body(a) })...)
+}
+
+// wreck ruins the general-purpose registers of wreckAll.
+func wreck(a *amd64.Assembler) {
 	for r := amd64.RAX; r <= amd64.R14; r++ {
 		if r != amd64.RSP && r != amd64.RBP && r != amd64.RDI {
 			a.MovRI(r, 0xdead_beef_dead_0000+uint64(r))

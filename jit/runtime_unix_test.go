@@ -28,8 +28,7 @@ type counter struct {
 // sumLoop counts down in n steps of a cycle or so, and comes back with every
 // register ruined.
 func sumLoop(tb testing.TB) uintptr {
-	return code(tb, assemble(tb, func(a *amd64.Assembler) {
-		wreck(a)
+	return code(tb, wreckAll(tb, func(a *amd64.Assembler) {
 		a.Load(amd64.W64, amd64.R14, amd64.At(amd64.RDI, 0))
 		a.Zero(amd64.RAX)
 		again := a.NewLabel()

@@ -42,11 +42,6 @@ func (a *Assembler) ALULoad(op ALUOp, w Width, dst Reg, m Mem) {
 	a.memForm(w, sized(op.opcode()|2, w), dst, m)
 }
 
-// ALUStore does m = m op src, not atomically.
-func (a *Assembler) ALUStore(op ALUOp, w Width, m Mem, src Reg) {
-	a.memForm(w, sized(op.opcode(), w), src, m)
-}
-
 // ALUMemImm does m = m op imm, not atomically. For bytes and words imm may be
 // given as a signed or an unsigned number. Processors of Intel decode a 16-bit
 // immediate that does not fit a byte slowly.

@@ -23,9 +23,3 @@ func (a *Assembler) LockALU(op ALUOp, w Width, m Mem, src Reg) {
 	}
 	a.lockForm(w, sized(op.opcode(), w), src, m)
 }
-
-// Mfence orders all loads and stores before it ahead of those after it.
-func (a *Assembler) Mfence() { a.buf = append(a.buf, 0x0f, 0xae, 0xf0) }
-
-// Pause tells the processor that this is a loop that waits for another one.
-func (a *Assembler) Pause() { a.buf = append(a.buf, 0xf3, 0x90) }

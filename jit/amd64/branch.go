@@ -38,31 +38,8 @@ func (a *Assembler) jump(op byte, l Label) {
 	a.buf = append(a.buf, op, 0)
 }
 
-// JmpReg jumps to the address in r.
-func (a *Assembler) JmpReg(r Reg) { a.digitForm(W32, 0xff, 4, r) }
-
 // JmpMem jumps to the address that lies at m.
 func (a *Assembler) JmpMem(m Mem) { a.memDigitForm(W32, 0xff, 4, m) }
 
 // Ret jumps to the address on the stack, and takes it off.
 func (a *Assembler) Ret() { a.buf = append(a.buf, 0xc3) }
-
-// Ud2 is the instruction that is always invalid: it traps.
-func (a *Assembler) Ud2() { a.buf = append(a.buf, 0x0f, 0x0b) }
-
-// nops are the longest instructions without effect that all processors decode
-// fast: nop, with prefixes and memory operands that are not read.
-var nops = [...]string{
-	"", "\x90", "\x66\x90", "\x0f\x1f\x00", "\x0f\x1f\x40\x00", "\x0f\x1f\x44\x00\x00",
-	"\x66\x0f\x1f\x44\x00\x00", "\x0f\x1f\x80\x00\x00\x00\x00",
-	"\x0f\x1f\x84\x00\x00\x00\x00\x00", "\x66\x0f\x1f\x84\x00\x00\x00\x00\x00",
-}
-
-// Nop fills n bytes with as few instructions without effect as possible.
-func (a *Assembler) Nop(n int) {
-	for n > 0 {
-		k := min(n, len(nops)-1)
-		a.buf = append(a.buf, nops[k]...)
-		n -= k
-	}
-}

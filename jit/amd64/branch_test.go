@@ -12,7 +12,7 @@ import (
 	. "github.com/bpflab/bpflab/jit/amd64"
 )
 
-// A graph is code of jumps and nops, written twice: by the assembler and as text
+// A graph is code of jumps and fillers, written twice: by the assembler and as text
 // for another one.
 type graph struct {
 	Assembler
@@ -31,11 +31,12 @@ func (g *graph) label(l Label) {
 	fmt.Fprintf(&g.text, "L%d:\n", l)
 }
 
+// fill writes n bytes: ret, which has one.
 func (g *graph) fill(n int) {
 	for range n {
-		g.Nop(1)
+		g.Ret()
 	}
-	fmt.Fprintf(&g.text, ".fill %d, 1, 0x90\n", n)
+	fmt.Fprintf(&g.text, ".fill %d, 1, 0xc3\n", n)
 }
 
 // jump writes jmp for a negative condition.

@@ -27,17 +27,6 @@ const (
 // Not returns the opposite condition.
 func (c Cond) Not() Cond { return c ^ 1 }
 
-// Cmov copies src to dst if the condition holds. With W32 the upper half of dst
-// becomes 0 in either case.
-func (a *Assembler) Cmov(c Cond, w Width, dst, src Reg) {
-	notByte(w)
-	a.regForm(w, 0x0f40|c.bits(), dst, src)
-}
-
-// Setcc sets the low byte of dst to 1 if the condition holds, to 0 otherwise,
-// and leaves the other bytes alone.
-func (a *Assembler) Setcc(c Cond, dst Reg) { a.digitForm(W8, 0x0f90|c.bits(), 0, dst) }
-
 func (c Cond) bits() opcode {
 	if c > CondG {
 		panic("amd64: no such condition")

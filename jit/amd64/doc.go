@@ -11,12 +11,11 @@
 //	a.Ret()
 //	code, err := a.Finish() // 66837f0c08 7506 b801000000 c3 31c0 c3
 //
-// There is one method for each form of an instruction that a compiler of eBPF has
-// a use for, though package jit does not take all of them. A method writes the
-// shortest encoding of what it is asked for. It takes what the encoding can say and
-// knows nothing of what may follow from it; only [Assembler.TestRI] and
-// [Assembler.MovRI] choose among instructions. Destinations come first, as in
-// Intel's syntax.
+// There is one method for each form of an instruction that package jit takes, for
+// all widths and registers that the form has. A method writes the shortest encoding
+// of what it is asked for. It takes what the encoding can say and knows nothing of
+// what may follow from it; only [Assembler.TestRI] and [Assembler.MovRI] choose
+// among instructions. Destinations come first, as in Intel's syntax.
 //
 // # The encoding
 //
@@ -79,6 +78,6 @@
 //
 // # Text
 //
-// [Text] disassembles code for people to read. The names in it are those of
-// Intel's manuals, which the methods have too.
+// [Text] disassembles code for people to read, also what the kernel's compiler has
+// made. The names in it are those of Intel's manuals, which the methods have too.
 package amd64

@@ -170,11 +170,10 @@ func signed(w Width, v int32) int32 {
 
 func fits8(v int32) bool { return v == int32(int8(v)) }
 
-// The fields of a VEX prefix that choose an instruction: the opcode map and the
-// prefix that it implies.
+// The fields of a VEX prefix that choose an instruction: the opcode map, the same
+// for all that are here, and the prefix that it implies.
 const (
 	vex0F38 = 2
-	vex0F3A = 3
 
 	vex66 = 1
 	vexF3 = 2
@@ -182,9 +181,9 @@ const (
 )
 
 // vexForm writes an instruction of three registers with the three-byte VEX
-// prefix, the only one for the opcode maps 0F38 and 0F3A. Its register bits are
-// those of REX, inverted; vvvv holds the second operand.
-func (a *Assembler) vexForm(w Width, opMap, implied byte, op byte, reg, vvvv, rm Reg) {
+// prefix, the only one for the opcode map 0F38. Its register bits are those of
+// REX, inverted; vvvv holds the second operand.
+func (a *Assembler) vexForm(w Width, implied, op byte, reg, vvvv, rm Reg) {
 	if reg|vvvv|rm > R15 {
 		panic("amd64: no such register")
 	}
@@ -197,7 +196,7 @@ func (a *Assembler) vexForm(w Width, opMap, implied byte, op byte, reg, vvvv, rm
 		panic("amd64: BMI2 knows 32 and 64 bits only")
 	}
 	a.buf = append(a.buf, 0xc4,
-		byte(^reg>>3&1)<<7|1<<6|byte(^rm>>3&1)<<5|opMap,
+		byte(^reg>>3&1)<<7|1<<6|byte(^rm>>3&1)<<5|vex0F38,
 		w64|byte(^vvvv&15)<<3|implied,
 		op, modReg|byte(reg&7)<<3|byte(rm&7))
 }

@@ -37,7 +37,6 @@ func allForms() *forms {
 	f.aluMemory()
 	f.shifts()
 	f.products()
-	f.conditions()
 	f.atomics()
 	f.rest()
 	return f
@@ -102,7 +101,7 @@ func mem(m Mem, w Width) string {
 	case m.Disp != 0:
 		s += fmt.Sprintf("%+#x", m.Disp)
 	}
-	size := map[Width]string{W8: "byte ptr ", W16: "word ptr ", W32: "dword ptr ", W64: "qword ptr ", 16: "xmmword ptr "}[w]
+	size := map[Width]string{W8: "byte ptr ", W16: "word ptr ", W32: "dword ptr ", W64: "qword ptr "}[w]
 	return size + "[" + s + "]"
 }
 
@@ -217,18 +216,10 @@ func (f *forms) memoryMoves() {
 			for _, w := range notByte {
 				f.LoadBE(w, r, m)
 				f.is("movbe %s, %s", name(r, w), mem(m, w))
-				f.StoreBE(w, m, r)
-				f.is("movbe %s, %s", mem(m, w), name(r, w))
 				f.Lea(w, r, m)
 				f.is("lea %s, %s", name(r, w), mem(m, 0))
 			}
-			f.MovupsLoad(XReg(r), m)
-			f.is("movups xmm%d, %s", r, mem(m, 16))
-			f.MovupsStore(m, XReg(r))
-			f.is("movups %s, xmm%d", mem(m, 16), r)
 		}
-		f.PxorSelf(XReg(r))
-		f.is("pxor xmm%d, xmm%[1]d", r)
 	}
 	for _, m := range places {
 		for _, w := range anyWidth {
@@ -291,8 +282,6 @@ func (f *forms) aluMemory() {
 				for r := range regs {
 					f.ALULoad(ALUOp(op), w, r, m)
 					f.is("%s %s, %s", mnemonic, name(r, w), mem(m, w))
-					f.ALUStore(ALUOp(op), w, m, r)
-					f.is("%s %s, %s", mnemonic, mem(m, w), name(r, w))
 				}
 				for _, imm := range immEdges {
 					if fits(imm, w) {
@@ -336,12 +325,6 @@ func (f *forms) shifts() {
 				f.is("shrx %s, %s, %s", name(x, w), name(y, w), name(z, w))
 				f.Sarx(w, x, y, z)
 				f.is("sarx %s, %s, %s", name(x, w), name(y, w), name(z, w))
-				f.Mulx(w, x, y, z)
-				f.is("mulx %s, %s, %s", name(x, w), name(y, w), name(z, w))
-			}
-			for _, n := range []uint8{0, 1, 8, 63} {
-				f.Rorx(w, x, y, n)
-				f.is("rorx %s, %s, %#x", name(x, w), name(y, w), n)
 			}
 		}
 	}
@@ -369,12 +352,6 @@ func (f *forms) products() {
 			f.Idiv(w, r)
 			f.is("idiv %s", name(r, w))
 		}
-		for _, w := range notByte {
-			for _, m := range places {
-				f.ImulLoad(w, r, m)
-				f.is("imul %s, %s", name(r, w), mem(m, w))
-			}
-		}
 		for _, w := range wide {
 			f.Bswap(w, r)
 			f.is("bswap %s", name(r, w))
@@ -383,21 +360,6 @@ func (f *forms) products() {
 	for i, w := range notByte {
 		f.Cdq(w)
 		f.is("%s", []string{"cwd", "cdq", "cqo"}[i])
-	}
-}
-
-func (f *forms) conditions() {
-	for c, cc := range condNames {
-		for x, y := range pairs {
-			for _, w := range notByte {
-				f.Cmov(Cond(c), w, x, y)
-				f.is("cmov%s %s, %s", cc, name(x, w), name(y, w))
-			}
-		}
-		for r := range regs {
-			f.Setcc(Cond(c), r)
-			f.is("set%s %s", cc, name(r, W8))
-		}
 	}
 }
 
@@ -421,16 +383,6 @@ func (f *forms) atomics() {
 }
 
 func (f *forms) rest() {
-	for r := range regs {
-		for _, w := range notByte {
-			if r != RAX { // of other pairs, either order may be read
-				f.XchgRR(w, r, RAX)
-				f.is("xchg %s, %s", name(r, w), name(RAX, w))
-			}
-		}
-		f.JmpReg(r)
-		f.is("jmp %v", r)
-	}
 	for _, m := range places {
 		if m.Base == NoReg && m.Index == NoReg {
 			continue // LLVM takes it for a jump to the address itself
@@ -440,10 +392,4 @@ func (f *forms) rest() {
 	}
 	f.Ret()
 	f.is("ret")
-	f.Ud2()
-	f.is("ud2")
-	f.Mfence()
-	f.is("mfence")
-	f.Pause()
-	f.is("pause")
 }

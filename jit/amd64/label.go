@@ -11,11 +11,6 @@ type Assembler struct {
 	todo   []int32 // jumps out of reach, while Finish works
 }
 
-// Reset forgets everything but the memory.
-func (a *Assembler) Reset() {
-	a.buf, a.jumps, a.labels, a.refs = a.buf[:0], a.jumps[:0], a.labels[:0], a.refs[:0]
-}
-
 // A Label is a place to jump to. It may be bound before or after the jumps.
 type Label int
 

@@ -102,13 +102,6 @@ func (a *Assembler) LoadBE(w Width, dst Reg, m Mem) {
 	a.memForm(w, 0x0f38f0, dst, m)
 }
 
-// StoreBE writes the low w bytes of src in network order: W16, W32 or W64. It
-// needs MOVBE.
-func (a *Assembler) StoreBE(w Width, m Mem, src Reg) {
-	notByte(w)
-	a.memForm(w, 0x0f38f1, src, m)
-}
-
 // notByte panics if w is a byte: the instruction has no form for it.
 func notByte(w Width) {
 	if w == W8 {
@@ -121,28 +114,4 @@ func notByte(w Width) {
 func (a *Assembler) Lea(w Width, dst Reg, m Mem) {
 	notByte(w)
 	a.memForm(w, 0x8d, dst, m)
-}
-
-// XchgRR swaps two registers. With W32, the upper halves of both become 0.
-func (a *Assembler) XchgRR(w Width, x, y Reg) {
-	if x == RAX {
-		x, y = y, x
-	}
-	if y == RAX && x != RAX && w != W8 { // with x, 0x90 would be nop
-		a.opcodeReg(w, 0x90, x)
-		return
-	}
-	a.regForm(w, sized(0x86, w), y, x)
-}
-
-// MovupsLoad reads 16 bytes, at any address.
-func (a *Assembler) MovupsLoad(dst XReg, m Mem) { a.memForm(W32, 0x0f10, Reg(dst), m) }
-
-// MovupsStore writes 16 bytes, at any address.
-func (a *Assembler) MovupsStore(m Mem, src XReg) { a.memForm(W32, 0x0f11, Reg(src), m) }
-
-// PxorSelf sets a vector register to 0.
-func (a *Assembler) PxorSelf(x XReg) {
-	// 0x66 is a part of the opcode here, and stands where it means the width.
-	a.regForm(W16, 0x0fef, Reg(x), Reg(x))
 }

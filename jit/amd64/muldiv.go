@@ -20,20 +20,8 @@ func (a *Assembler) ImulImm(w Width, dst, src Reg, imm int32) {
 	a.imm(w, imm)
 }
 
-// ImulLoad does dst = dst * m.
-func (a *Assembler) ImulLoad(w Width, dst Reg, m Mem) {
-	notByte(w)
-	a.memForm(w, 0x0faf, dst, m)
-}
-
 // Mul does RDX:RAX = RAX * src, unsigned; EDX:EAX with W32.
 func (a *Assembler) Mul(w Width, src Reg) { a.digitForm(w, sized(0xf6, w), 4, src) }
-
-// Mulx does hi:lo = RDX * src, unsigned, and leaves the flags alone; if hi and
-// lo are one register, it gets the high half. w is W32 or W64. It needs BMI2.
-func (a *Assembler) Mulx(w Width, hi, lo, src Reg) {
-	a.vexForm(w, vex0F38, vexF2, 0xf6, hi, lo, src)
-}
 
 // Div divides RDX:RAX by src, unsigned: the quotient goes to RAX, the remainder
 // to RDX. The processor traps if src is 0 or the quotient does not fit.

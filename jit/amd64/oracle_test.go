@@ -82,23 +82,3 @@ func TestFormsText(t *testing.T) {
 		start += size
 	}
 }
-
-// TestXchgRegisters: which of its two registers is the first, a disassembler may
-// choose.
-func TestXchgRegisters(t *testing.T) {
-	for x, y := range pairs {
-		for _, w := range anyWidth {
-			var a Assembler
-			a.XchgRR(w, x, y)
-			code, err := a.Finish()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := Text(code.Bytes)
-			this, that := "xchg "+name(x, w)+", "+name(y, w), "xchg "+name(y, w)+", "+name(x, w)
-			if len(got) != 1 || got[0].Text != this && got[0].Text != that {
-				t.Errorf("%s: %x, %v", this, code.Bytes, got)
-			}
-		}
-	}
-}

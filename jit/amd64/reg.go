@@ -27,9 +27,6 @@ const (
 	NoReg Reg = 0xff
 )
 
-// An XReg is one of the sixteen vector registers XMM0 to XMM15.
-type XReg uint8
-
 // A Width is the size of an operand in bytes.
 type Width uint8
 

@@ -30,25 +30,19 @@ func (a *Assembler) ShiftImm(op ShiftOp, w Width, dst Reg, n uint8) {
 }
 
 // Shlx does dst = src << count, with any register as count, and leaves the flags
-// alone. w is W32 or W64. It and the next three need BMI2.
+// alone. w is W32 or W64. It and the next two need BMI2.
 func (a *Assembler) Shlx(w Width, dst, src, count Reg) {
-	a.vexForm(w, vex0F38, vex66, 0xf7, dst, count, src)
+	a.vexForm(w, vex66, 0xf7, dst, count, src)
 }
 
 // Shrx does dst = src >> count, shifting zeroes in.
 func (a *Assembler) Shrx(w Width, dst, src, count Reg) {
-	a.vexForm(w, vex0F38, vexF2, 0xf7, dst, count, src)
+	a.vexForm(w, vexF2, 0xf7, dst, count, src)
 }
 
 // Sarx does dst = src >> count, shifting copies of the sign in.
 func (a *Assembler) Sarx(w Width, dst, src, count Reg) {
-	a.vexForm(w, vex0F38, vexF3, 0xf7, dst, count, src)
-}
-
-// Rorx rotates src right by n into dst.
-func (a *Assembler) Rorx(w Width, dst, src Reg, n uint8) {
-	a.vexForm(w, vex0F3A, vexF2, 0xf0, dst, 0, src)
-	a.imm(W8, int32(n))
+	a.vexForm(w, vexF3, 0xf7, dst, count, src)
 }
 
 // Bswap reverses the bytes of r; w is W32 or W64.

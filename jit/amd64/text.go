@@ -61,7 +61,7 @@ func intelNames(inst x86asm.Inst, text string) string {
 	mnemonic, operands, found := strings.Cut(text, " ")
 	name := strings.ToLower(inst.Op.String())
 	switch {
-	case name == "nop":
+	case name == "nop": // its operand is not read
 		operands, _, _ = strings.Cut(operands, ",")
 	case name == "lea":
 		operands = strings.Replace(operands, " ptr ", " ", 1)

@@ -35,23 +35,26 @@ func ExampleText() {
 	// 16: 48 .byte 0x48
 }
 
-// TestNop: n bytes, in no more instructions than needed.
-func TestNop(t *testing.T) {
-	for n := range 50 {
-		var a Assembler
-		a.Nop(n)
-		code, err := a.Finish()
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := Text(code.Bytes)
-		if len(code.Bytes) != n || len(lines) != (n+8)/9 {
-			t.Errorf("%d bytes: %v", n, lines)
-		}
-		for _, line := range lines {
-			if line.Text[:3] != "nop" {
-				t.Errorf("%d bytes: %v", n, line)
-			}
+// TestTextOfOthers reads instructions that other compilers' code has, as the
+// kernel's, and the assembler has no methods for.
+func TestTextOfOthers(t *testing.T) {
+	for code, want := range map[string]string{
+		"\x90":                                 "nop",
+		"\x66\x90":                             "nop",
+		"\x0f\x1f\x40\x00":                     "nop dword ptr [rax]",
+		"\x66\x0f\x1f\x84\x00\x00\x00\x00\x00": "nop word ptr [rax+rax]",
+		"\x41\x0f\x4d\xc0":                     "cmovge eax, r8d",
+		"\x40\x0f\x97\xc7":                     "seta dil",
+		"\x49\x97":                             "xchg r15, rax",
+		"\x41\xff\xe3":                         "jmp r11",
+		"\x41\x11\x0c\x24":                     "adc dword ptr [r12], ecx",
+		"\x0f\x38\xf1\x03":                     "movbe dword ptr [rbx], eax",
+		"\x0f\x0b":                             "ud2",
+		"\x0f\xae\xf0":                         "mfence",
+		"\xf3\x90":                             "pause",
+	} {
+		if got := Text([]byte(code)); len(got) != 1 || got[0] != (Line{0, len(code), want}) {
+			t.Errorf("%x: %v, want %s", code, got, want)
 		}
 	}
 }
