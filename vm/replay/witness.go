@@ -16,6 +16,7 @@ const WitnessRuns = 5000
 
 const (
 	witnessBudget = 1 << 16 // instructions of a run
+	longBudget    = 1 << 24 // of one that shows that a loop does not end: more than the verifier follows
 	witnessSteps  = 1 << 20 // instructions of all runs, but for those of the first few
 )
 
@@ -51,8 +52,11 @@ func Witness(p *verifier.Program, r *verifier.Report, runs int) *verifier.Witnes
 	}
 	if !w.Found {
 		w.Note = fmt.Sprintf("none was found in %d runs: the verifier may be imprecise, or the input a rare one", w.Runs)
-		if r.Code == verifier.StalePointer {
+		switch {
+		case r.Code == verifier.StalePointer:
 			w.Note = fmt.Sprintf("none was found in %d runs: the machine does not move packets as the kernel may", w.Runs)
+		case r.Code == verifier.MapBounds && slices.ContainsFunc(p.Maps, hasNeighbours):
+			w.Note += "; in an array the values lie one behind the other, and no run is stopped that goes from one to the next"
 		}
 	}
 	return w
@@ -74,6 +78,9 @@ type witnessSearch struct {
 	steps int
 }
 
+// endlessMost is how many inputs are looked at closer that may not end.
+const endlessMost = 8
+
 // A comparison is what a conditional jump has compared.
 type comparison struct{ a, b uint64 }
 
@@ -84,36 +91,39 @@ func newWitnessSearch(p *verifier.Program, r *verifier.Report) *witnessSearch {
 }
 
 // machine makes a machine for a setup.
-func (s *witnessSearch) machine(in setup, trace func(*vm.Step)) (*vm.Machine, error) {
+func (s *witnessSearch) machine(in setup, budget uint64, trace func(*vm.Step)) (*vm.Machine, error) {
 	p := s.program
 	return vm.Load(vm.Collection{
 		Programs: []vm.Program{{Name: p.Name, Type: p.Type, Insns: p.Insns, Absent: p.Absent}},
 		Maps:     in.maps,
-	}, vm.Options{Budget: witnessBudget, Trace: trace})
+	}, vm.Options{Budget: budget, Trace: trace})
 }
 
 // search makes runs with one setup. The error is that of a machine that cannot
 // be made for the program.
 func (s *witnessSearch) search(in setup, runs int, w *verifier.Witness) error {
-	m, err := s.machine(in, s.step)
+	m, err := s.machine(in, witnessBudget, s.step)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	limit := s.steps + witnessSteps
+	limit, endless := s.steps+witnessSteps, 0
 	for n := 0; n < runs && (s.steps < limit || n < 16); n++ {
 		guess := s.inputs.next(n)
 		w.Runs++
 		s.last, s.news, s.pairs = -1, false, s.pairs[:0]
-		slot, fault, err := s.run(m, guess)
+		slot, fault, err := s.run(m, guess, witnessBudget)
 		if err != nil {
 			return err
 		}
 		if s.news {
 			s.inputs.keep(guess, s.pairs)
 		}
-		if fault == "" || slot != s.report.Slot && s.other != nil {
+		if fault == "" || slot != s.report.Slot && s.other != nil || endless >= endlessMost {
 			continue
+		}
+		if s.report.Code == verifier.InfiniteLoop {
+			endless++
 		}
 		found := s.confirm(in, guess, slot)
 		if found == nil {
@@ -155,7 +165,7 @@ func (s *witnessSearch) step(x *vm.Step) {
 
 // run runs a program once. Fault is "" if it was not stopped, or was stopped
 // for another reason than the rule of the report.
-func (s *witnessSearch) run(m *vm.Machine, in guess) (slot int, fault string, err error) {
+func (s *witnessSearch) run(m *vm.Machine, in guess, budget uint64) (slot int, fault string, err error) {
 	var out [1]engine.Result
 	if err := m.Run([]engine.Packet{in.packet(s.program)}, out[:]); err != nil {
 		return 0, "", err
@@ -165,7 +175,7 @@ func (s *witnessSearch) run(m *vm.Machine, in guess) (slot int, fault string, er
 	case errors.As(out[0].Fault, &f):
 		return f.Index, f.Msg, nil
 	case errors.Is(out[0].Fault, vm.ErrBudget) && s.report.Code == verifier.InfiniteLoop:
-		return s.report.Slot, fmt.Sprintf("it did not end within %d instructions", witnessBudget), nil
+		return s.report.Slot, fmt.Sprintf("it did not end within %d instructions", budget), nil
 	}
 	return 0, "", nil
 }
@@ -174,16 +184,18 @@ func (s *witnessSearch) run(m *vm.Machine, in guess) (slot int, fault string, er
 // nothing before, and makes the input simple: what does not matter is left
 // out, and bytes that do not matter become 0.
 func (s *witnessSearch) confirm(in setup, g guess, slot int) *verifier.Witness {
-	fault := s.again(in, g, slot)
+	fault := s.again(in, g, slot, longBudget)
 	if fault == "" {
 		return nil
 	}
+	first := &verifier.Witness{Found: true, Packet: g.data, Setup: g.describe(in), Fault: fault, Slot: slot}
+	tries := simplifyTries
 	try := func(changed setup, tried guess) bool {
-		f := s.again(changed, tried, slot)
-		if f != "" {
-			in, g, fault = changed, tried, f
+		if tries--; tries < 0 || s.again(changed, tried, slot, witnessBudget) == "" {
+			return false
 		}
-		return f != ""
+		in, g = changed, tried
+		return true
 	}
 	if !try(s.setups[0], g) {
 		for _, of := range in.filled {
@@ -199,34 +211,52 @@ func (s *witnessSearch) confirm(in setup, g guess, slot int) *verifier.Witness {
 			i++
 		}
 	}
-	zeroed := func(from, to int) bool {
-		tried := guess{slices.Clone(g.data), g.context}
-		clear(tried.data[from:to])
-		return try(in, tried)
-	}
-	if !zeroed(0, len(g.data)) {
-		for at := 0; at < min(len(g.data), simplified); at += 8 {
-			end := min(at+8, len(g.data))
-			for i := at; i < end && (i > at || !zeroed(at, end)); i++ {
-				zeroed(i, i+1)
-			}
+	simplify(g.data, func(data []byte) bool { return try(in, guess{data, g.context}) })
+	for _, of := range in.filled {
+		for i := range in.maps[of].Contents {
+			simplify(in.maps[of].Contents[i].Value, func(value []byte) bool { return try(in.with(of, i, value), g) })
 		}
+	}
+	if fault = s.again(in, g, slot, longBudget); fault == "" {
+		return first // simpler, it ends after all
 	}
 	return &verifier.Witness{Found: true, Packet: g.data, Setup: g.describe(in), Fault: fault, Slot: slot}
 }
 
-// simplified is how many bytes of a packet are tried to be made 0.
-const simplified = 128
+// simplifyTries is how many simpler inputs are tried, each in a new machine.
+const simplifyTries = 500
+
+// simplify makes bytes 0 as far as try lets it: all of them, or else halves,
+// and parts of these that are smaller and smaller.
+func simplify(data []byte, try func([]byte) bool) {
+	data = slices.Clone(data)
+	for size := len(data); size > 0; size = min(size-1, (size+1)/2) {
+		for from := 0; from < len(data); from += size {
+			part := data[from:min(from+size, len(data))]
+			if !slices.ContainsFunc(part, func(b byte) bool { return b != 0 }) {
+				continue
+			}
+			was := slices.Clone(part)
+			clear(part)
+			if !try(slices.Clone(data)) {
+				copy(part, was)
+			}
+		}
+	}
+}
 
 // again returns the fault of a run in a new machine, "" if it is not stopped
-// at the slot.
-func (s *witnessSearch) again(in setup, g guess, slot int) string {
-	m, err := s.machine(in, nil)
+// at the slot. A run that is said not to end gets the budget.
+func (s *witnessSearch) again(in setup, g guess, slot int, budget uint64) string {
+	if s.report.Code != verifier.InfiniteLoop {
+		budget = witnessBudget
+	}
+	m, err := s.machine(in, budget, nil)
 	if err != nil {
 		return ""
 	}
 	defer m.Close()
-	if at, fault, err := s.run(m, g); err == nil && at == slot {
+	if at, fault, err := s.run(m, g, budget); err == nil && at == slot {
 		return fault
 	}
 	return ""

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/bpflab/bpflab/ebpf/abi"
 )
@@ -14,13 +15,18 @@ type setup struct {
 	filled []int // indexes of the maps that hold something because of the search
 }
 
+// fills is how often maps are filled with other values.
+const fills = 4
+
 // setups returns what maps may hold: nothing first, then, if there are maps
 // that can hold something, values of interest for keys that programs ask for
 // most.
 func (g *guesser) setups() []setup {
 	out := []setup{{maps: g.program.Maps}}
-	if s := g.fill(); s.filled != nil {
-		out = append(out, s)
+	for range fills {
+		if s := g.fill(); s.filled != nil {
+			out = append(out, s)
+		}
 	}
 	return out
 }
@@ -49,38 +55,76 @@ func (s setup) without(of, element int) setup {
 	return s
 }
 
+// with returns a setup with another value of an element.
+func (s setup) with(of, element int, value []byte) setup {
+	s.maps = slices.Clone(s.maps)
+	m := &s.maps[of]
+	m.Contents = slices.Clone(m.Contents)
+	m.Contents[element].Value = value
+	return s
+}
+
 // describe tells what maps hold.
 func (s setup) describe() (parts []string) {
 	for _, i := range s.filled {
 		m := &s.maps[i]
 		for _, e := range m.Contents {
-			parts = append(parts, fmt.Sprintf("%s[%x] = %x", m.Name, e.Key, e.Value))
+			parts = append(parts, fmt.Sprintf("%s[%x] = %s", m.Name, e.Key, valueText(e.Value)))
 		}
 	}
 	return parts
 }
 
+// valueText is a value in hexadecimal; of a long row of zeros it says the
+// length.
+func valueText(value []byte) string {
+	var b strings.Builder
+	for len(value) > 0 {
+		zeros := 0
+		for zeros < len(value) && value[zeros] == 0 {
+			zeros++
+		}
+		if zeros >= 16 {
+			fmt.Fprintf(&b, "(00 × %d)", zeros)
+			value = value[zeros:]
+			continue
+		}
+		fmt.Fprintf(&b, "%02x", value[0])
+		value = value[1:]
+	}
+	return b.String()
+}
+
+// hasNeighbours reports whether a map has values that lie behind each other.
+func hasNeighbours(m abi.MapSpec) bool {
+	return m.MaxEntries > 1 && (m.Kind == abi.ArrayMap || m.Kind == abi.PerCPUArray)
+}
+
 func fillable(m *abi.MapSpec) bool {
 	switch m.Kind {
 	case abi.HashMap, abi.PerCPUHash, abi.LRUHash, abi.LRUPerCPUHash, abi.ArrayMap, abi.PerCPUArray:
-		return m.ValueSize > 0 && m.KeySize > 0
+		return m.ValueSize > 0 && m.KeySize > 0 && m.ValueSize+m.KeySize <= bytesMost
 	}
 	return false
 }
 
-// keysMost is how many elements a map gets.
-const keysMost = 12
+// keysMost is how many elements a map gets, fewer if they are large.
+const (
+	keysMost  = 12
+	bytesMost = 256 << 10
+)
 
 // keys are keys that a program may ask for: small numbers, such as those of
 // interfaces, constants of the program, and 0.
 func (g *guesser) keys(m *abi.MapSpec) [][]byte {
+	most := min(keysMost, int(m.MaxEntries), bytesMost/int(m.ValueSize+m.KeySize))
 	var out [][]byte
 	add := func(v uint64) {
 		b := binary.LittleEndian.AppendUint64(nil, v)
 		key := make([]byte, m.KeySize)
 		copy(key, b)
 		array := m.Kind == abi.ArrayMap || m.Kind == abi.PerCPUArray
-		if len(out) < min(keysMost, int(m.MaxEntries)) && !slices.ContainsFunc(out, func(k []byte) bool { return slices.Equal(k, key) }) &&
+		if len(out) < most && !slices.ContainsFunc(out, func(k []byte) bool { return slices.Equal(k, key) }) &&
 			(!array || v < uint64(m.MaxEntries)) {
 			out = append(out, key)
 		}

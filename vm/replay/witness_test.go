@@ -1,13 +1,17 @@
 package replay_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/bpflab/bpflab/cbpf"
 	"github.com/bpflab/bpflab/ebpf/object"
+	programs "github.com/bpflab/bpflab/testdata/verifier"
 	"github.com/bpflab/bpflab/verifier"
 	"github.com/bpflab/bpflab/vm"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -75,6 +79,93 @@ func TestWitness(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWitnessIsSimple checks that what does not matter is left out of a long
+// packet, and of the long value of a map.
+func TestWitnessIsSimple(t *testing.T) {
+	w := witnessOf(t, "", `
+	r2 = *(u32 *)(r1 +0)
+	r3 = *(u32 *)(r1 +4)
+	r4 = r2
+	r4 += 1000
+	r0 = 2
+	if r4 > r3 goto out
+	r5 = *(u8 *)(r2 +500)
+	if r5 != 7 goto out
+	r5 = *(u8 *)(r2 +1200)
+out:	exit`)
+	want := make([]byte, len(w.Packet))
+	if len(want) > 500 {
+		want[500] = 7
+	}
+	if !w.Found || !bytes.Equal(w.Packet, want) {
+		t.Errorf("%+v", w)
+	}
+	w = witnessOf(t, "map big hash 4 2000 100", `
+	*(u32 *)(r10 -4) = 3
+	r2 = r10
+	r2 += -4
+	r1 = map[big]
+	call bpf_map_lookup_elem#1
+	if r0 == 0 goto out
+	r6 = *(u32 *)(r0 +1600)
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)
+out:	r0 = 2
+	exit`)
+	if !w.Found || !regexp.MustCompile(`^with big\[03000000\] = \(00 × 160\d\)[0-9a-f]{2}(00)*\(00 × 39\d\)$`).MatchString(w.Setup) {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestWitnessOfLongRun checks that a run that ends is no witness of a loop that
+// does not, however long it is.
+func TestWitnessOfLongRun(t *testing.T) {
+	w := witnessOf(t, "", `
+	r6 = *(u32 *)(r1 +12)
+	r7 = 0
+round:	r7 += 1
+	if r7 < 40000 goto round
+	r0 = 2
+endless:	if r6 == 5 goto endless
+	exit`)
+	if w.Found && !strings.Contains(w.Setup, "ingress_ifindex = 5") {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestWitnessOfHugeMaps checks that maps do not take time and memory by their
+// say-so.
+func TestWitnessOfHugeMaps(t *testing.T) {
+	if w := witnessOf(t, "map huge hash 4 100000000 100", `
+	*(u32 *)(r10 -4) = 3
+	r2 = r10
+	r2 += -4
+	r1 = map[huge]
+	call bpf_map_lookup_elem#1
+	if r0 == 0 goto out
+	r6 = *(u32 *)(r0 +1600)
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)
+out:	r0 = 2
+	exit`); w.Found {
+		t.Errorf("%+v", w)
+	}
+}
+
+func witnessOf(t *testing.T, maps, text string) *verifier.Witness {
+	t.Helper()
+	list, err := programs.Parse(t.Name(), "program test\ntype xdp\n"+maps+text+"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &verifier.Program{Type: list[0].Type, Insns: list[0].Insns, Maps: list[0].Maps}
+	_, r := verifier.Verify(p, verifier.Options{})
+	if r == nil {
+		t.Fatal("accepted")
+	}
+	return replay.Witness(p, r, 0)
 }
 
 func runWitness(t *testing.T, p *verifier.Program, packet []byte) *vm.Fault {
