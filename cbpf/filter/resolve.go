@@ -96,6 +96,9 @@ func badProto(p *Primitive, of string) error {
 		e.Hint = write("%v %v port %s", q.Proto, q.Dir, p.ID)
 	case q.Proto == ProtoLink || q.Proto == ProtoRadio, (q.Proto == ProtoIP || q.Proto == ProtoIP6) && q.Type <= TypeNet:
 		e.Hint = write("%s", format(&rest))
+		if q.Proto == ProtoLink && p.ID.Kind == IDIPv6 && strings.Count(p.ID.Text, ":") == 7 {
+			e.Hint += "; a MAC address has six bytes"
+		}
 	default:
 		e.Hint = write("%v and %s", q.Proto, format(&rest))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -92,13 +93,33 @@ func (a *app) runCommand(c command, args []string) error {
 	help := flags.BoolP("help", "h", false, "show this help")
 	runWith := c.bind(a, flags)
 	if err := flags.Parse(args); err != nil {
-		return usage(fmt.Errorf("%w; see 'bpflab %s --help'", err, c.name))
+		return usage(fmt.Errorf("%w; see 'bpflab %s --help'", plainly(err), c.name))
 	}
 	if *help {
 		a.printCommandHelp(c, flags)
 		return nil
 	}
 	return runWith(flags.Args())
+}
+
+// plainly says of a flag's value what is wrong with it, in place of the words of
+// Go's parser.
+func plainly(err error) error {
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+		return err
+	}
+	want := "a number"
+	switch f := invalid.GetFlag(); {
+	case f.Value.Type() == "bool":
+		want = "true or false"
+	case errors.Is(err, strconv.ErrRange):
+		want = "a smaller number"
+	case strings.HasPrefix(f.Value.Type(), "uint"):
+		want = "a number from 0 on"
+	}
+	return fmt.Errorf("--%s takes %s, not %q", invalid.GetFlag().Name, want, invalid.GetValue())
 }
 
 // newFlagSet returns a set whose flags end at the first argument, because

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -26,13 +27,20 @@ func (a *app) open(name string) (io.ReadCloser, error) {
 		return f, nil
 	}
 	if a.files.stdinTaken {
-		return nil, usagef("standard input can be read once, but \"-\" is given twice")
+		return nil, errStdinTwice
 	}
 	a.files.stdinTaken = true
 	if f, ok := a.in.(*os.File); ok {
 		a.files.note(f)
 	}
 	return io.NopCloser(a.in), nil
+}
+
+var errStdinTwice = usagef("standard input can be read once, but \"-\" is given twice")
+
+func twice(names []string, name string) bool {
+	first := slices.Index(names, name)
+	return first >= 0 && slices.Contains(names[first+1:], name)
 }
 
 // create creates a file for writing, unless it has been opened already:

@@ -86,6 +86,8 @@ func (m *matchRun) run(args []string) error {
 		return usagef("no capture given: -r FILE (packets of an interface: bpflab attach)")
 	case len(m.inputs) > 1 && m.output != "":
 		return usagef("-w takes one capture, not %d", len(m.inputs))
+	case twice(m.inputs, "-"):
+		return errStdinTwice
 	case m.output == "-" && (m.count || m.json):
 		return usagef("-w - leaves no room for --count or --json on standard output")
 	case m.quiet && (m.count || m.json):

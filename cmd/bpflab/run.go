@@ -112,7 +112,7 @@ const defaultTime = 1e9
 
 func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	r := &runRun{app: a}
-	flags.StringVarP(&r.input, "read", "r", "", "read the capture `FILE`")
+	captures := flags.StringArrayP("read", "r", nil, "read the capture `FILE`")
 	flags.StringVar(&r.program, "prog", "", "the program of the object to run, by `NAME`; not needed if there is only one")
 	a.declareBTF(flags)
 	r.objectFlags.declare(flags, "xdp, with --mem raw_tracepoint")
@@ -134,6 +134,13 @@ func bindRun(a *app, flags *pflag.FlagSet) func([]string) error {
 	flags.BoolVar(&r.json, "json", false, "print the result as one JSON object")
 	return func(args []string) error {
 		r.withMemory = flags.Changed("mem") // with no bytes, too
+		switch len(*captures) {
+		case 0:
+		case 1:
+			r.input = (*captures)[0]
+		default: // match takes several: the first must not be dropped unnoticed
+			return usagef("run takes one capture, not %d", len(*captures))
+		}
 		if r.engine == engineKernel || r.engine == engineAll {
 			if err := r.fitKernel(flags); err != nil {
 				return err
@@ -255,6 +262,8 @@ func (r *runRun) checkFlags() error {
 		return usagef("standard output has room for one of -w -, --verdicts - and --json or --dump-maps")
 	case r.trace && r.toStdout():
 		return usagef("--trace prints on standard output: give -w and --verdicts a file")
+	case r.trace && r.json:
+		return usagef("--trace prints on standard output, and --json leaves no room for it there")
 	case r.repeat > 1 && r.input == "-":
 		return usagef("--repeat cannot read standard input again")
 	}
