@@ -78,6 +78,9 @@ func bindConvert(a *app, flags *pflag.FlagSet, classic, extended string) func([]
 			return err
 		}
 		if prog.object != nil {
+			if extended != "asm" {
+				return usagef("%s is an object, not text to assemble: 'bpflab disasm' shows it", name)
+			}
 			if err := keepProgram(prog.object, only); err != nil {
 				return inFile(name, err)
 			}

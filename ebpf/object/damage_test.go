@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -101,6 +102,32 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestByteOrder: a program for the other byte order is not run, where each number
+// of the packet that it compares would be another.
+func TestByteOrder(t *testing.T) {
+	file, err := os.Open("testdata/core.o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	obj, err := object.Read(file, object.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	orders := []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}
+	refused := 0
+	for _, obj.ByteOrder = range orders {
+		if _, err := obj.Link(); errors.Is(err, object.ErrByteOrder) {
+			refused++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d of the two byte orders are refused", refused)
+	}
+}
+
 // TestRefused checks the message for what is no BPF object.
 func TestRefused(t *testing.T) {
 	good, err := os.ReadFile("testdata/core.o")
@@ -117,7 +144,7 @@ func TestRefused(t *testing.T) {
 		want string
 	}{
 		{nil, "not an ELF file"},
-		{[]byte("\x7fELF"), "not an ELF file"},
+		{[]byte("\x7fELF"), "damaged object: 4 bytes"},
 		{good[:1000], "damaged object: "},
 		{change(elf.EI_CLASS, 1), "not a BPF object: the ELF file is not a 64-bit one"},
 		{change(18, byte(elf.EM_X86_64)), "not a BPF object but one for EM_X86_64"},

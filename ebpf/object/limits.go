@@ -56,8 +56,11 @@ func checkELF(data []byte) (*contents, error) {
 
 // readSections reads the section headers without trusting them.
 func readSections(data []byte) ([]elf.Section64, binary.ByteOrder, error) {
-	if len(data) < 64 || !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
+	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
 		return nil, nil, errors.New("not an ELF file")
+	}
+	if len(data) < 64 {
+		return nil, nil, fmt.Errorf("damaged object: %d bytes, fewer than an ELF header has", len(data))
 	}
 	if elf.Class(data[elf.EI_CLASS]) != elf.ELFCLASS64 {
 		return nil, nil, errors.New("not a BPF object: the ELF file is not a 64-bit one")
@@ -78,7 +81,7 @@ func readSections(data []byte) ([]elf.Section64, binary.ByteOrder, error) {
 	}
 	n := uint64(header.Shnum)
 	if n == 0 || n > maxSections || header.Shoff > uint64(len(data)) || uint64(len(data))-header.Shoff < n*64 {
-		return nil, nil, fmt.Errorf("damaged object: %d section headers at offset %d", n, header.Shoff)
+		return nil, nil, fmt.Errorf("damaged object: %d section headers at offset %d of %d bytes", n, header.Shoff, len(data))
 	}
 	sections := make([]elf.Section64, n)
 	if _, err := binary.Decode(data[header.Shoff:], order, sections); err != nil {

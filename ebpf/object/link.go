@@ -1,6 +1,8 @@
 package object
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,11 +28,20 @@ type LinkedProgram struct {
 	Absent map[int]string
 }
 
+// ErrByteOrder is the error of linking what clang made with -target bpfeb on a
+// little-endian host, or with bpfel on a big-endian one. Its instructions would run
+// and compare bytes in the wrong order; libbpf does not load it either.
+var ErrByteOrder = errors.New("the object is for machines of the other byte order")
+
 // Link resolves the references of programs: of those named and of those that
 // the program arrays of the object hold from the start. All maps of the object
 // come along, with the values that its variables have by now. The error is
-// that of a program that is not there or cannot be used ([Program.Err]).
+// that of a program that is not there or cannot be used ([Program.Err]), or of an
+// object for machines of the other byte order ([ErrByteOrder]).
 func (o *Object) Link(programs ...string) (*Linked, error) {
+	if o.ByteOrder != nil && o.ByteOrder.Uint16([]byte{1, 0}) != binary.NativeEndian.Uint16([]byte{1, 0}) {
+		return nil, fmt.Errorf("%w: it is %v", ErrByteOrder, o.ByteOrder)
+	}
 	var l Linked
 	order := mapOrder(o.Maps)
 	for _, i := range order {
