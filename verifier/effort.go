@@ -76,8 +76,7 @@ func (e *explanation) hottest(counts stepCounter) (from, to, share int) {
 	return from, to, 100 * n / max(total, 1)
 }
 
-// mostStates returns the slot from which on up to another one at which the
-// most states were seen.
+// mostStates returns the slot between two at which the most states are kept.
 func (e *explanation) mostStates(from, to int) int {
 	join := from
 	for slot := from; slot <= to; slot++ {
@@ -91,8 +90,8 @@ func (e *explanation) mostStates(from, to int) int {
 // comparedStates is how many states at a place are compared at most.
 const comparedStates = 256
 
-// apart returns what differs between the states that were seen at a slot, what
-// matters first.
+// apart returns what differs between the states that were seen at a slot, the
+// most different first.
 func (e *explanation) apart(slot int) []Differ {
 	points := e.last.points[slot]
 	points = points[max(0, len(points)-comparedStates):]

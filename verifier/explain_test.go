@@ -148,7 +148,22 @@ again:	r7 += 1
 	call bpf_ringbuf_submit#132
 	r0 = *(u64 *)(r6 +0)` + leaves,
 		"9: bpf_ringbuf_submit takes it back, and what is given back must not be touched. Before, R6 was record of 8 bytes.",
-		"Use it before the call"},
+		"Do nothing with it behind the call"},
+	{"a record that is given back twice", "V304", `
+	r1 = map[events]
+	r2 = 8
+	r3 = 0
+	call bpf_ringbuf_reserve#131
+	if r0 == 0 goto out
+	r6 = r0
+	r1 = r0
+	r2 = 0
+	call bpf_ringbuf_submit#132
+	r1 = r6
+	r2 = 0
+	call bpf_ringbuf_discard#133` + leaves,
+		"9: bpf_ringbuf_submit takes it back, and what is given back must not be touched. Before, R6 was record of 8 bytes.",
+		"Do nothing with it behind the call"},
 	{"a pointer that is overwritten in part", "V105", valueOfM0 + `
 	*(u64 *)(r10 -16) = r0
 	*(u32 *)(r10 -12) = 7

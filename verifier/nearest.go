@@ -17,7 +17,7 @@ func (e *explanation) nearest() *Check {
 		return e.nearestBounds()
 	case StalePointer:
 		return e.moved()
-	case NotPointer:
+	case NotPointer, ArgumentKind:
 		return e.noPointer()
 	case MaybeNull, NullArithmetic:
 		return e.nearestNull()
@@ -259,6 +259,9 @@ func (e *explanation) moved() *Check {
 // noPointer finds the comparison behind which a pointer is NULL, or the call
 // that has taken back what it points to; nil if neither is why it is none.
 func (e *explanation) noPointer() *Check {
+	if e.failure.reg < 0 {
+		return nil
+	}
 	for _, i := range e.log.lineage(e.changeOf(register(e.frame(), ebpf.Register(e.failure.reg)))) {
 		c := &e.log.changes[i]
 		ins := e.p.Insns[e.log.steps[c.step].pc]

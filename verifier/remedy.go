@@ -21,9 +21,9 @@ func (e *explanation) remedy() string {
 		return e.remedyBounds()
 	case StalePointer:
 		return e.remedyMoved()
-	case NotPointer:
+	case NotPointer, ArgumentKind:
 		if e.takenBack {
-			return "Use it before the call that gives it back."
+			return "Do nothing with it behind the call that gives it back, of which there must be one."
 		}
 	case TooDeep:
 		if name := e.recursive(); name != "" {

@@ -61,11 +61,11 @@ type Check struct {
 
 // An Effort says where the steps of a search went that took too many.
 type Effort struct {
-	Share  int      `json:"share"`           // percent of the steps that went from From to To
+	Share  int      `json:"share"`           // percent of the first steps, up to 50 000, that went from From to To
 	From   Place    `json:"from"`            // the loop, or the stretch of the program
 	To     Place    `json:"to"`              // and its last instruction
 	At     Place    `json:"at"`              // the place in it at which the most different states were seen,
-	States int      `json:"states"`          // how many
+	States int      `json:"states"`          // how many, those not counted that the search has given up
 	Apart  []Differ `json:"apart,omitempty"` // and what makes them different, the most different first
 }
 

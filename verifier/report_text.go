@@ -221,7 +221,7 @@ func (t *reportText) effort(e *Effort) {
 	if e.To.Slot != e.From.Slot {
 		t.code(e.To, "")
 	}
-	t.words(fmt.Sprintf("%d %% of the steps were from %d to %d. At %d were %d different states.", e.Share, e.From.Slot, e.To.Slot, e.At.Slot, e.States))
+	t.words(fmt.Sprintf("%d %% of the steps were from %d to %d. At %d were at least %d different states.", e.Share, e.From.Slot, e.To.Slot, e.At.Slot, e.States))
 	if len(e.Apart) == 0 {
 		return
 	}

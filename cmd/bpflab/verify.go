@@ -138,7 +138,9 @@ func (v *verifyRun) print(r *verdict) error {
 		if v.state && r.Accepted {
 			r.Listing = r.proof.Listing()
 		}
-		return json.NewEncoder(v.out).Encode(r)
+		encoder := json.NewEncoder(v.out)
+		encoder.SetEscapeHTML(false) // comparisons have "<" and ">" in them
+		return encoder.Encode(r)
 	}
 	if v.wordy {
 		fmt.Fprintln(v.out)
