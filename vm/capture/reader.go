@@ -187,6 +187,8 @@ func (r *Reader) makeRoom() {
 		r.buf = make([]byte, 0, bufferSize)
 	case len(r.rest) == size:
 		r.buf = make([]byte, 0, 2*size)
+	case len(r.rest) == len(r.buf):
+		return // they are at the front: not to be moved for each read of a large packet
 	}
 	r.buf = append(r.buf[:0], r.rest...)
 	r.rest = r.buf
