@@ -188,6 +188,29 @@ again:	r7 += 1
 	{"a function of other types", "V302", `
 	call bpf_skb_pull_data#39
 	exit`, "", "bpf_skb_pull_data is for programs of these types: sched_cls, sched_act, "},
+	{"the lower half of a pointer compared with NULL", "V106",
+		strings.NewReplacer("m0", "h0", "r0 ==", "w0 ==").Replace(valueOfM0) + "\tr0 = *(u64 *)(r0 +0)" + leaves,
+		"6: It compares the lower half of the pointer only, which does not tell.",
+		"if r0 == 0 goto OUT"},
+	{"a number compared before it is calculated with", "V204", `
+	r6 = *(u32 *)(r1 +12)` + valueOfM0 + `
+	r7 = r6
+	r7 *= 3
+	if r7 > 10 goto out
+	r6 *= 5
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"10: It is about a number from before R6 was calculated at 11: what is known of it does not survive the calculation.",
+		"if r6 > 63 goto OUT"},
+	{"another number made of the same one compared", "V204", `
+	r6 = *(u32 *)(r1 +12)` + valueOfM0 + `
+	r7 = r6
+	r7 *= 3
+	if r7 > 10 goto out
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)` + leaves,
+		"10: It is about R7, which was made of the same number as R6; what it shows of the one is not known of the other.",
+		"if r6 > 63 goto OUT"},
 	{"recursion", "V005", "\tcall f\n\texit\nf:\tcall f\n\texit", "", "The function at 2 calls itself"},
 }
 
@@ -204,6 +227,59 @@ func TestOverwrittenPointer(t *testing.T) {
 		}
 	}
 	t.Errorf("%+v", r)
+}
+
+// TestChainIsShort checks that the chain tells the last steps, how many more
+// there are, and those of a loop once.
+func TestChainIsShort(t *testing.T) {
+	_, r := verifier.Verify(reasonProgram(t, `
+	r6 = *(u32 *)(r1 +12)`+valueOfM0+`
+	r7 = 0
+round:	r6 += 1
+	r7 += 1
+	if r7 < 5 goto round
+`+strings.Repeat("\tr6 ^= 3\n", 20)+`
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)`+leaves), verifier.Options{})
+	// The lookup, 13 of 20 operations; before them the load and the loop's.
+	if len(r.Chain) != 14 || r.Omitted != 9 {
+		t.Errorf("%d steps told, %d left out: %+v", len(r.Chain), r.Omitted, r)
+	}
+	_, r = verifier.Verify(reasonProgram(t, `
+	r6 = *(u32 *)(r1 +12)`+valueOfM0+`
+	r7 = 0
+round:	r6 += 1
+	r7 += 1
+	if r7 < 5 goto round
+	r0 += r6
+	r0 = *(u8 *)(r0 +0)`+leaves), verifier.Options{})
+	for _, e := range r.Chain {
+		if e.Insn == "r6 += 1" && e.Times == 5 && e.Before == "4..0x100000003" {
+			return
+		}
+	}
+	t.Errorf("%+v", r)
+}
+
+// TestRemedyCountsElements checks that the index of a program in C is bounded
+// in elements, not in bytes.
+func TestRemedyCountsElements(t *testing.T) {
+	p := reasonProgram(t, `
+	r6 = *(u32 *)(r1 +12)`+valueOfM0+`
+	r6 &= 255
+	r6 <<= 3
+	r0 += r6
+	r0 = *(u64 *)(r0 +0)`+leaves)
+	p.Source = func(slot int) verifier.Source {
+		if slot > 6 {
+			return verifier.Source{} // of what a compiler attributes to no line
+		}
+		return verifier.Source{File: "a.c", Line: 1 + slot}
+	}
+	_, r := verifier.Verify(p, verifier.Options{})
+	if !strings.Contains(r.Remedy, "\tif (i > 7)\n\t\treturn XDP_PASS;") {
+		t.Errorf("%+v", r)
+	}
 }
 
 // TestReportIsPrintable checks that names and source lines cannot write over

@@ -119,6 +119,23 @@ out:	r0 = 2
 	}
 }
 
+// TestWitnessContext checks that fields of the context that do not matter are
+// left out.
+func TestWitnessContext(t *testing.T) {
+	w := witnessOf(t, "", `
+	r6 = *(u32 *)(r1 +12)
+	r7 = *(u32 *)(r1 +16)
+	r2 = *(u32 *)(r1 +0)
+	r0 = 2
+	if r7 > 1000 goto out
+	if r6 != 77 goto out
+	r0 = *(u8 *)(r2 +0)
+out:	exit`)
+	if !w.Found || w.Setup != "with ingress_ifindex = 77" {
+		t.Errorf("%+v", w)
+	}
+}
+
 // TestWitnessOfLongRun checks that a run that ends is no witness of a loop that
 // does not, however long it is.
 func TestWitnessOfLongRun(t *testing.T) {
