@@ -122,16 +122,17 @@ out:	r0 = 2
 // TestWitnessContext checks that fields of the context that do not matter are
 // left out.
 func TestWitnessContext(t *testing.T) {
-	w := witnessOf(t, "", `
-	r6 = *(u32 *)(r1 +12)
-	r7 = *(u32 *)(r1 +16)
-	r2 = *(u32 *)(r1 +0)
+	w := witnessOf(t, "type sched_cls", `
+	r6 = *(u32 *)(r1 +8)
+	r7 = *(u32 *)(r1 +12)
+	r8 = *(u32 *)(r1 +32)
+	r9 = *(u32 *)(r1 +44)
+	r2 = *(u32 *)(r1 +76)
 	r0 = 2
-	if r7 > 1000 goto out
 	if r6 != 77 goto out
 	r0 = *(u8 *)(r2 +0)
 out:	exit`)
-	if !w.Found || w.Setup != "with ingress_ifindex = 77" {
+	if !w.Found || w.Setup != "with mark = 77" {
 		t.Errorf("%+v", w)
 	}
 }
