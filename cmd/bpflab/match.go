@@ -90,6 +90,8 @@ func (m *matchRun) run(args []string) error {
 		return errStdinTwice
 	case m.output == "-" && (m.count || m.json):
 		return usagef("-w - leaves no room for --count or --json on standard output")
+	case m.output != "" && m.json && !m.count:
+		return usagef("-w writes the packets and prints none: it goes with --json only for --count")
 	case m.quiet && (m.count || m.json):
 		return usagef("-q prints nothing: it goes neither with --count nor with --json")
 	}
