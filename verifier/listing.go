@@ -28,8 +28,9 @@ type Fact struct {
 // Listing returns the instructions of a program that was verified with
 // [Options.Facts]. Beside each one stands what is known before it and new
 // since the one above, of what may still be read; and new or not, the address
-// of a load or store, the arguments of a call and the program's result. Where runs come from elsewhere it is all that is known, but
-// for numbers that may be any.
+// of a load or store, the arguments of a call and the program's result. Where
+// runs come from elsewhere it is all that is known, but for numbers that may be
+// any.
 func (p *Proof) Listing() []ListedInsn {
 	a, f := analyse(&p.program)
 	if f != nil {
