@@ -65,13 +65,14 @@ func (t *targetFlags) liftOptions() (lift.Options, error) {
 
 // parseAccess reads the --access flag; empty means the hook's first choice.
 func parseAccess(hook abi.Hook, name string) (lift.Access, error) {
-	works := lift.Accesses(hook)
-	for _, access := range works {
+	var works []string
+	for _, access := range lift.Accesses(hook) {
 		if name == "" || name == access.String() {
 			return access, nil
 		}
+		works = append(works, access.String())
 	}
-	return 0, fmt.Errorf("--access %s does not work at %s, where there is %v", name, hook, works)
+	return 0, fmt.Errorf("--access %s does not work at %s, where there is %s", name, hook, strings.Join(works, ", "))
 }
 
 // parseReturns reads the --returns flag; nil means the hook's own values.
