@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/bpflab/bpflab/testdata/captures"
 	"github.com/bpflab/bpflab/vm/capture"
@@ -175,6 +176,44 @@ func (f failingFile) ReadAt(b []byte, at int64) (int, error) {
 		return n, errDisk
 	}
 	return f.Reader.ReadAt(b, at)
+}
+
+// meetingFile is a file in which the first who reads a piece waits for another.
+type meetingFile struct {
+	*bytes.Reader
+	arrived chan struct{}
+}
+
+func (f meetingFile) ReadAt(b []byte, at int64) (int, error) {
+	select {
+	case f.arrived <- struct{}{}:
+	case <-f.arrived:
+	case <-time.After(10 * time.Second):
+		return 0, errors.New("nobody else reads")
+	}
+	return f.Reader.ReadAt(b, at)
+}
+
+// TestPiecesAreReadBesideEachOther: two goroutines are in the file at a time.
+func TestPiecesAreReadBesideEachOther(t *testing.T) {
+	one := committed(t, "mixed.pcap")
+	f := meetingFile{bytes.NewReader(append(bytes.Clone(one), bytes.Repeat(one[24:], 20)...)), make(chan struct{})}
+	r, err := capture.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	cut := r.Pieces()
+	for range 2 {
+		reading.Go(func() {
+			p := new(capture.Piece)
+			if err := cut.Next(p); err != nil || p.Number > 1 {
+				t.Errorf("piece %d: %v", p.Number, err)
+			}
+		})
+	}
+	reading.Wait()
+
 }
 
 // TestFailingFile: the packets before the error, then the error.
