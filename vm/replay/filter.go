@@ -16,14 +16,16 @@ type EngineFor func(cbpf.LinkType) (engine.Engine, error)
 
 // Filter runs a filter over the packets of a capture, and calls visit with those
 // that it matches, for which it returns anything but 0, in order and some at a
-// time. It is Run for that purpose, with much less to do per packet: an [engine.Filter] gets the bytes
-// where the reader has them, and only what the visitor asks for is decoded.
+// time. It is Run for that purpose, with much less to do per packet: an
+// [engine.Filter] gets the bytes where the reader has them, and only what the
+// visitor asks for is decoded.
 //
 // Each of the workers is used by one goroutine. With one worker, that is the
-// caller's. With more, they take pieces of the capture by turns; visits are made
-// one at a time, in order, with the same errors, but by any of them. Then a
-// Filter that ends before the capture does may leave the reader in a read, after
-// which nothing else happens to it: r must not be used any more.
+// caller's. With more, they read and judge pieces of the capture (see
+// [capture.Pieces]); visits are made one at a time, in order, with the same
+// errors, but by any of them, and r must not be used any more. A Filter that ends
+// before the capture does may then leave a worker in a read, after which nothing
+// else happens.
 //
 // Filter calls idle, which may be nil, before it waits for packets, so that a
 // visitor that gathers its output can hand it over; it may also call it at
