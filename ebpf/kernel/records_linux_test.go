@@ -48,19 +48,7 @@ func TestRecords(t *testing.T) {
 		text := ours() + "\nr9 = r6" + syscallOf(unix.SYS_GETPGID) + test.text
 		l := linked(t, "records", text, test.m)
 		l.Programs[0].Program = &object.Program{Name: "records", Type: abi.RawTracepoint, License: "GPL"}
-		c := collection(t, l)
-		p, _, err := c.Load(&l.Programs[0])
-		if err != nil {
-			t.Fatalf("%+v", err)
-		}
-		m, err := c.Map("records")
-		if err != nil {
-			t.Fatal(err)
-		}
-		records, err := m.Records()
-		if err != nil {
-			t.Fatal(err)
-		}
+		p, records := loaded(t, l)
 		a := attach(t, p, "raw_tp:sys_enter", kernel.AttachOptions{})
 		for range 3 {
 			unix.Getpgid(0)
@@ -105,19 +93,7 @@ func TestRecordsLost(t *testing.T) {
 		r0 = 0
 		exit`, abi.MapSpec{Name: "records", Kind: abi.PerfEventArray, KeySize: 4, ValueSize: 4})
 	l.Programs[0].Program = &object.Program{Name: "records", Type: abi.SchedCLS, License: "GPL"}
-	c := collection(t, l)
-	p, _, err := c.Load(&l.Programs[0])
-	if err != nil {
-		t.Fatalf("%+v", err)
-	}
-	m, err := c.Map("records")
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, err := m.Records()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, records := loaded(t, l)
 	defer records.Close()
 	run := func(times int) (read, lost uint64) {
 		for range times {
@@ -148,4 +124,23 @@ func TestRecordsLost(t *testing.T) {
 	if last, lost := run(1); last != 1 || read+lost != 600 {
 		t.Errorf("of 600 records %d were read, of one %d, and %d lost", read, last, lost)
 	}
+}
+
+// loaded loads the program and opens its map "records".
+func loaded(t *testing.T, l *object.Linked) (*kernel.Program, *kernel.Records) {
+	t.Helper()
+	c := collection(t, l)
+	p, _, err := c.Load(&l.Programs[0])
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	m, err := c.Map("records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := m.Records()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, records
 }
